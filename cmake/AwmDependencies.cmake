@@ -1,0 +1,13 @@
+# Debian's packages; apt lines that install them are in scripts/packages.sh.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(CURL REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(fmt REQUIRED)
+find_package(CLI11 REQUIRED)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)
+pkg_check_modules(TOMLPP REQUIRED IMPORTED_TARGET tomlplusplus)
+find_package(httplib REQUIRED)
+if(AWM_TESTS)
+  find_package(GTest REQUIRED)
+endif()

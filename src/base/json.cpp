@@ -1,0 +1,144 @@
+#include "base/json.h"
+
+namespace awm {
+namespace {
+
+// Depth before parsing: the parser's own recursion must not be reached by what is too deep. Strings are skipped.
+int nesting(std::string_view text, int limit) {
+  int depth = 0;
+  int deepest = 0;
+  bool in_string = false;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const char c = text[i];
+    if (in_string) {
+      if (c == '\\') {
+        ++i;
+      } else if (c == '"') {
+        in_string = false;
+      }
+    } else if (c == '"') {
+      in_string = true;
+    } else if (c == '{' || c == '[') {
+      if (++depth > deepest) deepest = depth;
+      if (deepest > limit) return deepest;
+    } else if (c == '}' || c == ']') {
+      --depth;
+    }
+  }
+  return deepest;
+}
+
+std::string place(std::string_view text, std::size_t byte) {
+  std::size_t line = 1;
+  std::size_t column = 1;
+  for (std::size_t i = 0; i < std::min(byte, text.size()); ++i) {
+    if (text[i] == '\n') {
+      ++line;
+      column = 1;
+    } else {
+      ++column;
+    }
+  }
+  return "line " + std::to_string(line) + ", column " + std::to_string(column);
+}
+
+void dump_python(const Json& json, std::string& out) {
+  if (json.is_object()) {
+    out += '{';
+    bool first = true;
+    for (const auto& item : json.items()) {
+      if (!first) out += ", ";
+      first = false;
+      out += Json(item.key()).dump(-1, ' ', false, Json::error_handler_t::replace);
+      out += ": ";
+      dump_python(item.value(), out);
+    }
+    out += '}';
+  } else if (json.is_array()) {
+    out += '[';
+    bool first = true;
+    for (const auto& item : json) {
+      if (!first) out += ", ";
+      first = false;
+      dump_python(item, out);
+    }
+    out += ']';
+  } else {
+    out += json.dump(-1, ' ', false, Json::error_handler_t::replace);
+  }
+}
+
+}  // namespace
+
+Result<Json> parse_json(std::string_view text, std::string_view what, int max_depth) {
+  if (nesting(text, max_depth) > max_depth) {
+    return fail(Errc::invalid_input, "parse", std::string(what), "nested deeper than " + std::to_string(max_depth) + " levels");
+  }
+  try {
+    return Json::parse(text.begin(), text.end());
+  } catch (const nlohmann::json::parse_error& e) {
+    std::string why = e.what();
+    if (const auto colon = why.rfind(": "); why.starts_with("[json.exception") && colon != std::string::npos) {
+      why = why.substr(why.find("] ") + 2);
+      if (const auto at = why.find(": "); why.starts_with("parse error") && at != std::string::npos) why = why.substr(at + 2);
+    }
+    if (text.empty() || text.find_first_not_of(" \t\r\n") == std::string_view::npos) why = "empty";
+    return fail(Errc::invalid_input, "parse", std::string(what),
+                "not valid JSON at " + place(text, e.byte > 0 ? e.byte - 1 : 0) + ": " + why);
+  } catch (const nlohmann::json::exception& e) {
+    return fail(Errc::invalid_input, "parse", std::string(what), e.what());
+  }
+}
+
+std::string dump_json(const Json& json, int indent) {
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+std::string dump_json_python(const Json& json) {
+  std::string out;
+  dump_python(json, out);
+  return out;
+}
+
+const Json* find_member(const Json& object, std::string_view key) {
+  if (!object.is_object()) return nullptr;
+  const auto it = object.find(std::string(key));
+  return it == object.end() ? nullptr : &*it;
+}
+
+std::optional<std::string> get_string(const Json& object, std::string_view key) {
+  const Json* member = find_member(object, key);
+  if (member == nullptr || !member->is_string()) return std::nullopt;
+  return member->get<std::string>();
+}
+
+std::optional<int64_t> get_int(const Json& object, std::string_view key) {
+  const Json* member = find_member(object, key);
+  if (member == nullptr) return std::nullopt;
+  if (member->is_number_unsigned()) {
+    const auto value = member->get<uint64_t>();
+    if (value > static_cast<uint64_t>(INT64_MAX)) return std::nullopt;
+    return static_cast<int64_t>(value);
+  }
+  if (!member->is_number_integer()) return std::nullopt;
+  return member->get<int64_t>();
+}
+
+std::optional<double> get_number(const Json& object, std::string_view key) {
+  const Json* member = find_member(object, key);
+  if (member == nullptr || !member->is_number()) return std::nullopt;
+  return member->get<double>();
+}
+
+std::optional<bool> get_bool(const Json& object, std::string_view key) {
+  const Json* member = find_member(object, key);
+  if (member == nullptr || !member->is_boolean()) return std::nullopt;
+  return member->get<bool>();
+}
+
+std::string string_or(const Json& object, std::string_view key, std::string_view fallback) {
+  auto value = get_string(object, key);
+  return value ? *std::move(value) : std::string(fallback);
+}
+
+}  // namespace awm

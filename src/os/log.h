@@ -1,0 +1,27 @@
+// Plain lines to a person: one line an event, on standard error, and into run.log where a run has one.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+namespace awm {
+
+enum class LogLevel { debug, info, warning, error };
+
+// Process-wide and thread-safe; lines are whole. Below `level` nothing is written to standard error.
+void set_log_level(LogLevel level);
+void log(LogLevel level, std::string_view line);
+// Registers a secret: wherever it appears in a later line it becomes "***". For keys of any length over 3.
+void log_hide_secret(std::string_view secret);
+// The text with every registered secret replaced.
+std::string hide_secrets(std::string_view text);
+
+inline void log_info(std::string_view line) { log(LogLevel::info, line); }
+inline void log_warning(std::string_view line) { log(LogLevel::warning, line); }
+inline void log_error(std::string_view line) { log(LogLevel::error, line); }
+inline void log_debug(std::string_view line) { log(LogLevel::debug, line); }
+
+// Bytes to standard output, whole; for results.
+void print_out(std::string_view text);
+
+}  // namespace awm
