@@ -29,7 +29,7 @@ add_compile_options(
   -ffile-prefix-map=${CMAKE_SOURCE_DIR}/= -ffile-prefix-map=${CMAKE_BINARY_DIR}/include/= -fno-strict-aliasing)
 if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
   # g++ 12 reports these inside its own library headers when it inlines.
-  add_compile_options(-Wno-null-dereference -Wno-restrict -Wno-maybe-uninitialized -Wno-dangling-pointer -Wno-stringop-overflow -Wno-array-bounds -Wno-free-nonheap-object -Wno-mismatched-new-delete)
+  add_compile_options(-Wno-null-dereference -Wno-missing-field-initializers -Wno-restrict -Wno-maybe-uninitialized -Wno-dangling-pointer -Wno-stringop-overflow -Wno-array-bounds -Wno-free-nonheap-object -Wno-mismatched-new-delete)
 endif()
 if(AWM_SANITIZE)
   string(REPLACE ";" "," sanitizers "${AWM_SANITIZE}")

@@ -7,20 +7,34 @@ namespace awm {
 
 std::string_view to_string(Errc code) {
   switch (code) {
-    case Errc::invalid_input: return "invalid_input";
-    case Errc::not_found: return "not_found";
-    case Errc::already_exists: return "already_exists";
-    case Errc::permission: return "permission";
-    case Errc::unavailable: return "unavailable";
-    case Errc::exhausted: return "exhausted";
-    case Errc::timed_out: return "timed_out";
-    case Errc::stopped: return "stopped";
-    case Errc::closed: return "closed";
-    case Errc::io: return "io";
-    case Errc::protocol: return "protocol";
-    case Errc::lost: return "lost";
-    case Errc::unsupported: return "unsupported";
-    case Errc::internal: return "internal";
+    case Errc::invalid_input:
+      return "invalid_input";
+    case Errc::not_found:
+      return "not_found";
+    case Errc::already_exists:
+      return "already_exists";
+    case Errc::permission:
+      return "permission";
+    case Errc::unavailable:
+      return "unavailable";
+    case Errc::exhausted:
+      return "exhausted";
+    case Errc::timed_out:
+      return "timed_out";
+    case Errc::stopped:
+      return "stopped";
+    case Errc::closed:
+      return "closed";
+    case Errc::io:
+      return "io";
+    case Errc::protocol:
+      return "protocol";
+    case Errc::lost:
+      return "lost";
+    case Errc::unsupported:
+      return "unsupported";
+    case Errc::internal:
+      return "internal";
   }
   return "internal";
 }
@@ -59,28 +73,47 @@ Error os_error(std::string operation, std::string object, int os_errno, std::str
   switch (os_errno) {
     case ENOENT:
     case ENOTDIR:
-    case ESRCH: code = Errc::not_found; break;
+    case ESRCH:
+      code = Errc::not_found;
+      break;
     case EEXIST:
-    case ENOTEMPTY: code = Errc::already_exists; break;
+    case ENOTEMPTY:
+      code = Errc::already_exists;
+      break;
     case EACCES:
     case EPERM:
-    case EROFS: code = Errc::permission; break;
+    case EROFS:
+      code = Errc::permission;
+      break;
     case EMFILE:
     case ENFILE:
     case ENOSPC:
     case EDQUOT:
     case ENOMEM:
-    case EAGAIN: code = Errc::exhausted; break;
-    case ETIMEDOUT: code = Errc::timed_out; break;
-    case ECONNREFUSED: code = Errc::unavailable; break;
+    case EAGAIN:
+      code = Errc::exhausted;
+      break;
+    case ETIMEDOUT:
+      code = Errc::timed_out;
+      break;
+    case ECONNREFUSED:
+      code = Errc::unavailable;
+      break;
     case EPIPE:
-    case ECONNRESET: code = Errc::lost; break;
+    case ECONNRESET:
+      code = Errc::lost;
+      break;
     case EINVAL:
     case ENAMETOOLONG:
-    case EISDIR: code = Errc::invalid_input; break;
+    case EISDIR:
+      code = Errc::invalid_input;
+      break;
     case ENOSYS:
-    case EOPNOTSUPP: code = Errc::unsupported; break;
-    default: break;
+    case EOPNOTSUPP:
+      code = Errc::unsupported;
+      break;
+    default:
+      break;
   }
   if (remedy.empty()) {
     if (os_errno == EMFILE) remedy = "raise the descriptor limit (ulimit -n) or lower --workers";

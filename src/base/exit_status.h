@@ -12,10 +12,12 @@ class ExitStatus {
 
   static constexpr ExitStatus exited(int code) { return {Kind::exited, code}; }
   static constexpr ExitStatus signalled(int signal) { return {Kind::signalled, signal}; }
-  static constexpr ExitStatus timed_out() { return {Kind::timed_out, 0}; }          // its deadline passed; killed by us
-  static constexpr ExitStatus went_quiet() { return {Kind::went_quiet, 0}; }        // no output for too long; killed by us
-  static constexpr ExitStatus out_of_memory() { return {Kind::out_of_memory, 9}; }  // killed by the kernel, its counter says so
-  static constexpr ExitStatus lost() { return {Kind::lost, 0}; }                    // ended with its sandbox; nobody knows how
+  static constexpr ExitStatus timed_out() { return {Kind::timed_out, 0}; }    // its deadline passed; killed by us
+  static constexpr ExitStatus went_quiet() { return {Kind::went_quiet, 0}; }  // no output for too long; killed by us
+  static constexpr ExitStatus out_of_memory() {
+    return {Kind::out_of_memory, 9};
+  }                                                               // killed by the kernel, its counter says so
+  static constexpr ExitStatus lost() { return {Kind::lost, 0}; }  // ended with its sandbox; nobody knows how
 
   // From waitpid()'s status word.
   static ExitStatus from_wait(int wait_status);
@@ -25,7 +27,8 @@ class ExitStatus {
   // Exit code or signal number; meaningful for exited and signalled.
   [[nodiscard]] constexpr int value() const { return value_; }
   [[nodiscard]] constexpr bool ok() const { return kind_ == Kind::exited && value_ == 0; }
-  // The number a shell would show in $?: the code, 128 + signal, 124 after a time-out, 137 for out of memory, -1 when lost.
+  // The number a shell would show in $?: the code, 128 + signal, 124 after a time-out, 137 for out of memory, -1 when
+  // lost.
   [[nodiscard]] int shell_code() const;
   // "exited 3", "killed by signal 9", "timed out", …
   [[nodiscard]] std::string text() const;

@@ -72,7 +72,8 @@ void dump_python(const Json& json, std::string& out) {
 
 Result<Json> parse_json(std::string_view text, std::string_view what, int max_depth) {
   if (nesting(text, max_depth) > max_depth) {
-    return fail(Errc::invalid_input, "parse", std::string(what), "nested deeper than " + std::to_string(max_depth) + " levels");
+    return fail(Errc::invalid_input, "parse", std::string(what),
+                "nested deeper than " + std::to_string(max_depth) + " levels");
   }
   try {
     return Json::parse(text.begin(), text.end());
@@ -80,7 +81,8 @@ Result<Json> parse_json(std::string_view text, std::string_view what, int max_de
     std::string why = e.what();
     if (const auto colon = why.rfind(": "); why.starts_with("[json.exception") && colon != std::string::npos) {
       why = why.substr(why.find("] ") + 2);
-      if (const auto at = why.find(": "); why.starts_with("parse error") && at != std::string::npos) why = why.substr(at + 2);
+      if (const auto at = why.find(": "); why.starts_with("parse error") && at != std::string::npos)
+        why = why.substr(at + 2);
     }
     if (text.empty() || text.find_first_not_of(" \t\r\n") == std::string_view::npos) why = "empty";
     return fail(Errc::invalid_input, "parse", std::string(what),

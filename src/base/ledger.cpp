@@ -7,18 +7,30 @@ namespace awm {
 
 std::string_view to_string(ResourceKind kind) {
   switch (kind) {
-    case ResourceKind::descriptor: return "descriptor";
-    case ResourceKind::thread: return "thread";
-    case ResourceKind::child: return "child";
-    case ResourceKind::container: return "container";
-    case ResourceKind::network: return "network";
-    case ResourceKind::volume: return "volume";
-    case ResourceKind::temp_folder: return "temp_folder";
-    case ResourceKind::mount: return "mount";
-    case ResourceKind::cgroup: return "cgroup";
-    case ResourceKind::exit_hook: return "exit_hook";
-    case ResourceKind::lock_file: return "lock_file";
-    case ResourceKind::connection: return "connection";
+    case ResourceKind::descriptor:
+      return "descriptor";
+    case ResourceKind::thread:
+      return "thread";
+    case ResourceKind::child:
+      return "child";
+    case ResourceKind::container:
+      return "container";
+    case ResourceKind::network:
+      return "network";
+    case ResourceKind::volume:
+      return "volume";
+    case ResourceKind::temp_folder:
+      return "temp_folder";
+    case ResourceKind::mount:
+      return "mount";
+    case ResourceKind::cgroup:
+      return "cgroup";
+    case ResourceKind::exit_hook:
+      return "exit_hook";
+    case ResourceKind::lock_file:
+      return "lock_file";
+    case ResourceKind::connection:
+      return "connection";
   }
   return "unknown";
 }
@@ -52,13 +64,16 @@ Ledger& Ledger::process() {
   return *ledger;
 }
 
-Ledger::Token Ledger::add(ResourceKind kind, int64_t id, std::string name, const Scope& scope, std::source_location birth) {
+Ledger::Token Ledger::add(ResourceKind kind, int64_t id, std::string name, const Scope& scope,
+                          std::source_location birth) {
   LedgerEntry entry{.kind = kind,
                     .id = id,
                     .name = std::move(name),
                     .scope = scope.path(),
                     .birthplace = std::string(birth.file_name()) + ":" + std::to_string(birth.line())};
-  entry.born_ms = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch()).count();
+  entry.born_ms =
+      std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now().time_since_epoch())
+          .count();
   const std::lock_guard lock(mutex_);
   entry.serial = next_++;
   const auto serial = entry.serial;

@@ -1,4 +1,5 @@
-// The book of everything owned: kind, scope, birthplace, from birth to release. What is left under a scope at its end is a leak, by name.
+// The book of everything owned: kind, scope, birthplace, from birth to release. What is left under a scope at its end
+// is a leak, by name.
 #pragma once
 
 #include <cstdint>
@@ -13,7 +14,20 @@
 
 namespace awm {
 
-enum class ResourceKind { descriptor, thread, child, container, network, volume, temp_folder, mount, cgroup, exit_hook, lock_file, connection };
+enum class ResourceKind {
+  descriptor,
+  thread,
+  child,
+  container,
+  network,
+  volume,
+  temp_folder,
+  mount,
+  cgroup,
+  exit_hook,
+  lock_file,
+  connection
+};
 std::string_view to_string(ResourceKind kind);
 
 // A place in the tree of owners: "run/sample/django__django-11179/sandbox". A cheap value; thread-safe to copy.
@@ -31,8 +45,8 @@ class Scope {
 struct LedgerEntry {
   uint64_t serial = 0;
   ResourceKind kind{};
-  int64_t id = 0;      // descriptor number, pid, tid; 0 where the name says it
-  std::string name;    // path, container id, purpose
+  int64_t id = 0;    // descriptor number, pid, tid; 0 where the name says it
+  std::string name;  // path, container id, purpose
   std::string scope;
   std::string birthplace;  // "src/os/spawn.cpp:88"
   int64_t born_ms = 0;     // steady clock

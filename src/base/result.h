@@ -16,7 +16,8 @@ using Result = std::expected<T, Error>;
   return std::unexpected<Error>(std::move(error));
 }
 
-[[nodiscard]] inline std::unexpected<Error> fail(Errc code, std::string operation, std::string object, std::string cause, std::string remedy = {}) {
+[[nodiscard]] inline std::unexpected<Error> fail(Errc code, std::string operation, std::string object,
+                                                 std::string cause, std::string remedy = {}) {
   return std::unexpected<Error>(Error{.code = code,
                                       .operation = std::move(operation),
                                       .object = std::move(object),
@@ -31,13 +32,13 @@ using Result = std::expected<T, Error>;
 
 // AWM_TRY(auto x, f()): declares x from the value of f(), or returns its error from the enclosing function.
 #define AWM_TRY(declaration, ...) AWM_TRY_(AWM_CONCAT(awm_try_, __LINE__), declaration, __VA_ARGS__)
-#define AWM_TRY_(name, declaration, ...)                            \
-  auto name = (__VA_ARGS__);                                        \
-  if (!name) return std::unexpected(std::move(name).error());       \
+#define AWM_TRY_(name, declaration, ...)                      \
+  auto name = (__VA_ARGS__);                                  \
+  if (!name) return std::unexpected(std::move(name).error()); \
   declaration = std::move(*name)
 
 // AWM_CHECK(f()): returns f()'s error from the enclosing function, if it has one; its value is dropped.
-#define AWM_CHECK(...)                                                                      \
-  do {                                                                                      \
+#define AWM_CHECK(...)                                                                                       \
+  do {                                                                                                       \
     if (auto awm_check_ = (__VA_ARGS__); !awm_check_) return std::unexpected(std::move(awm_check_).error()); \
   } while (false)

@@ -8,7 +8,8 @@
 
 namespace awm {
 
-// Bytes → valid UTF-8: each maximal ill-formed part becomes one U+FFFD, as Python's decode(errors="replace") does (Unicode 15, §3.9).
+// Bytes → valid UTF-8: each maximal ill-formed part becomes one U+FFFD, as Python's decode(errors="replace") does
+// (Unicode 15, §3.9).
 std::string to_valid_utf8(std::string_view bytes);
 [[nodiscard]] bool is_valid_utf8(std::string_view bytes);
 // Number of code points in valid UTF-8: Python's len().
@@ -16,7 +17,8 @@ std::size_t utf8_length(std::string_view text);
 // The byte offset at which code point `n` starts; text.size() when there are fewer.
 std::size_t utf8_offset(std::string_view text, std::size_t n);
 
-// Keeps the first and last half of `limit` code points and puts `note` between them; text within the limit is returned as it is.
+// Keeps the first and last half of `limit` code points and puts `note` between them; text within the limit is returned
+// as it is.
 std::string truncate_middle(std::string_view text, std::size_t limit, std::string_view note);
 
 std::string_view trim(std::string_view text);  // ASCII white space

@@ -29,7 +29,7 @@ std::string_view to_string(LlmFailure kind);
 
 struct LlmError {
   LlmFailure kind = LlmFailure::server;
-  Error error;                            // words for a person; never holds a key
+  Error error;                             // words for a person; never holds a key
   std::optional<int64_t> context_limit{};  // context_window: the limit in tokens, where the server says it
   int attempts = 1;
 };
@@ -44,12 +44,12 @@ struct CompletionRequest {
 };
 
 struct ModelInfo {
-  int64_t context_window = 0;     // tokens; 0 unknown
-  int64_t max_output_tokens = 0;  // 0 unknown
-  std::optional<double> input_price{};   // US dollars a token
+  int64_t context_window = 0;           // tokens; 0 unknown
+  int64_t max_output_tokens = 0;        // 0 unknown
+  std::optional<double> input_price{};  // US dollars a token
   std::optional<double> output_price{};
   std::optional<double> cached_price{};
-  std::string source;             // "config", "server", "table", "unknown"
+  std::string source;  // "config", "server", "table", "unknown"
 };
 
 struct LlmTotals {
@@ -65,10 +65,12 @@ class Llm {
   // One completion; retries and waits inside. Thread-safe. Blocks until answered, failed for good, stopped or closed.
   virtual LlmResult complete(const CompletionRequest& request) = 0;
   [[nodiscard]] virtual const std::string& model() const = 0;  // as configured, prefix included
-  // From configuration, server or the shipped table; asked for once, then remembered. Never fails: unknown is an answer.
+  // From configuration, server or the shipped table; asked for once, then remembered. Never fails: unknown is an
+  // answer.
   [[nodiscard]] virtual ModelInfo info() = 0;
   [[nodiscard]] virtual LlmTotals totals() const = 0;
-  // Ends calls in flight (they return stopped) and gives the session back. Idempotent; a later complete() fails with Errc::closed inside.
+  // Ends calls in flight (they return stopped) and gives the session back. Idempotent; a later complete() fails with
+  // Errc::closed inside.
   virtual void close() noexcept = 0;
 };
 

@@ -23,11 +23,13 @@ struct ToolCall {
 struct Message {
   Role role = Role::user;
   std::string content;
-  std::vector<ToolCall> tool_calls;   // assistant only
-  std::string tool_call_id;           // tool only: the call it answers
-  std::string tool_name;              // tool only: its name; some servers want it
-  std::string reasoning;              // assistant only: what a reasoning model said before; sent back only to servers that ask for it
-  std::string provider_fields;        // assistant only: JSON object of further fields to send back unchanged (reasoning_details, …); "" none
+  std::vector<ToolCall> tool_calls;  // assistant only
+  std::string tool_call_id;          // tool only: the call it answers
+  std::string tool_name;             // tool only: its name; some servers want it
+  std::string
+      reasoning;  // assistant only: what a reasoning model said before; sent back only to servers that ask for it
+  std::string provider_fields;  // assistant only: JSON object of further fields to send back unchanged
+                                // (reasoning_details, …); "" none
 };
 
 // A tool as the model is told of it. `parameters` is a JSON Schema object, as text.
@@ -51,11 +53,11 @@ struct Completion {
   std::string id;             // the server's
   std::string model;          // as the server said
   Usage usage;
-  double cost = 0;            // US dollars; 0 and !cost_known where no price is known
+  double cost = 0;  // US dollars; 0 and !cost_known where no price is known
   bool cost_known = false;
-  Seconds latency{0};         // of the attempt that succeeded
+  Seconds latency{0};  // of the attempt that succeeded
   int attempts = 1;
-  std::string raw;            // the response as one JSON object (assembled, when it was streamed): for trajectories
+  std::string raw;  // the response as one JSON object (assembled, when it was streamed): for trajectories
 };
 
 }  // namespace awm

@@ -11,8 +11,8 @@ namespace awm {
 struct CensusItem {
   ResourceKind kind{};
   int64_t id = 0;
-  std::string what;  // what a descriptor points to, a thread's or child's name
-  std::string identity;  // the same thing twice has the same identity: inode or start time
+  std::string what;        // what a descriptor points to, a thread's or child's name
+  std::string identity{};  // the same thing twice has the same identity: inode or start time
 };
 
 struct Census {
@@ -33,12 +33,13 @@ struct LibraryAllowance {
 };
 
 struct ResourceDifference {
-  std::vector<CensusItem> unknown;   // the kernel has it, the ledger does not, no library accounts for it
+  std::vector<CensusItem> unknown;    // the kernel has it, the ledger does not, no library accounts for it
   std::vector<LedgerEntry> vanished;  // the ledger has it, the kernel does not
 };
 
 // Compares; an unknown item counts only when `previous` (may be null) showed it with the same identity.
-ResourceDifference compare_with_ledger(const Census& now, const Census* previous, const Ledger& ledger, const std::vector<LibraryAllowance>& allowances,
+ResourceDifference compare_with_ledger(const Census& now, const Census* previous, const Ledger& ledger,
+                                       const std::vector<LibraryAllowance>& allowances,
                                        const std::vector<CensusItem>& inherited);
 
 }  // namespace awm

@@ -32,10 +32,12 @@ Result<std::string> cache_folder();
 // $TMPDIR or /tmp.
 std::string temp_root();
 
-// Reads a file line by line with bounded memory. Lines without their end; a line over `max_line` bytes is an error naming its number.
+// Reads a file line by line with bounded memory. Lines without their end; a line over `max_line` bytes is an error
+// naming its number.
 class LineReader {
  public:
-  static Result<LineReader> open(const Scope& scope, const std::string& path, std::size_t max_line = std::size_t{64} << 20);
+  static Result<LineReader> open(const Scope& scope, const std::string& path,
+                                 std::size_t max_line = std::size_t{64} << 20);
   // The next line, or nullopt at the end of the file. The view holds until the next call.
   Result<std::optional<std::string_view>> next();
   [[nodiscard]] uint64_t line_number() const { return line_; }  // of the last line returned, from 1

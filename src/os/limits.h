@@ -17,7 +17,8 @@ struct DescriptorBudget {
   std::string told;  // one line for the person
 };
 
-// Raises the soft limit toward `needed` when it is lower; never lowers it. An insufficient limit is a result, not an error.
+// Raises the soft limit toward `needed` when it is lower; never lowers it. An insufficient limit is a result, not an
+// error.
 Result<DescriptorBudget> ensure_sufficient_file_descriptors(uint64_t needed);
 
 }  // namespace awm

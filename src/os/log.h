@@ -16,10 +16,18 @@ void log_hide_secret(std::string_view secret);
 // The text with every registered secret replaced.
 std::string hide_secrets(std::string_view text);
 
-inline void log_info(std::string_view line) { log(LogLevel::info, line); }
-inline void log_warning(std::string_view line) { log(LogLevel::warning, line); }
-inline void log_error(std::string_view line) { log(LogLevel::error, line); }
-inline void log_debug(std::string_view line) { log(LogLevel::debug, line); }
+inline void log_info(std::string_view line) {
+  log(LogLevel::info, line);
+}
+inline void log_warning(std::string_view line) {
+  log(LogLevel::warning, line);
+}
+inline void log_error(std::string_view line) {
+  log(LogLevel::error, line);
+}
+inline void log_debug(std::string_view line) {
+  log(LogLevel::debug, line);
+}
 
 // Bytes to standard output, whole; for results.
 void print_out(std::string_view text);

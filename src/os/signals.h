@@ -6,8 +6,8 @@
 
 namespace awm {
 
-// Owns the handlers from construction to destruction (then the former ones are back). One at a time. SIGINT: drain, the second cancels; SIGTERM:
-// drain, the second cancels; SIGHUP: drain.
+// Owns the handlers from construction to destruction (then the former ones are back). One at a time. SIGINT: drain, the
+// second cancels; SIGTERM: drain, the second cancels; SIGHUP: drain.
 class SignalHandlers {
  public:
   static Result<std::unique_ptr<SignalHandlers>> install(Stop& stop);

@@ -14,17 +14,18 @@
 namespace awm {
 
 struct SpawnOptions {
-  std::vector<std::string> argv;  // argv[0] is looked up in PATH where it has no '/'
+  std::vector<std::string> argv;         // argv[0] is looked up in PATH where it has no '/'
   std::vector<std::string> environment;  // "NAME=value"; the child gets exactly these
-  std::string folder;             // "" : ours
-  int stdin_fd = -1;              // borrowed; -1 : /dev/null
-  int stdout_fd = -1;             // borrowed; -1 : /dev/null
-  int stderr_fd = -1;             // borrowed; -1 : as stdout
-  bool new_session = true;        // setsid, so that a terminal's ^C reaches only us
-  bool die_with_parent = true;    // SIGKILL when this process ends, however it ends
+  std::string folder;                    // "" : ours
+  int stdin_fd = -1;                     // borrowed; -1 : /dev/null
+  int stdout_fd = -1;                    // borrowed; -1 : /dev/null
+  int stderr_fd = -1;                    // borrowed; -1 : as stdout
+  bool new_session = true;               // setsid, so that a terminal's ^C reaches only us
+  bool die_with_parent = true;           // SIGKILL when this process ends, however it ends
 };
 
-// A running child. Its owner waits for it; one destroyed while running is killed and reaped, and that is logged as a bug.
+// A running child. Its owner waits for it; one destroyed while running is killed and reaped, and that is logged as a
+// bug.
 class Child {
  public:
   Child() = default;
@@ -33,7 +34,8 @@ class Child {
   ~Child();
   [[nodiscard]] int pid() const { return pid_; }  // 0 when reaped or empty
   [[nodiscard]] bool running() const { return pid_ > 0; }
-  // Waits for its end and reaps it; timed_out when the deadline passes first, stopped when `stop` is given and cancelled.
+  // Waits for its end and reaps it; timed_out when the deadline passes first, stopped when `stop` is given and
+  // cancelled.
   Result<ExitStatus> wait(Deadline deadline, const Stop* stop = nullptr);
   // Sends a signal to it; true when it was still there.
   bool signal(int number);
@@ -52,8 +54,10 @@ class Spawner {
  public:
   static Result<std::unique_ptr<Spawner>> create(const Scope& scope);
   ~Spawner();
-  // Starts a child. Errors: not_found/permission naming the program, exhausted; a failed exec is told here, not by an exit code.
-  Result<Child> spawn(const Scope& scope, const SpawnOptions& options, std::source_location birth = std::source_location::current());
+  // Starts a child. Errors: not_found/permission naming the program, exhausted; a failed exec is told here, not by an
+  // exit code.
+  Result<Child> spawn(const Scope& scope, const SpawnOptions& options,
+                      std::source_location birth = std::source_location::current());
 
  private:
   struct State;
@@ -67,8 +71,10 @@ struct ProcessOutput {
   uint64_t omitted_bytes = 0;  // past `keep`, counted and dropped
 };
 
-// Runs a program of the host (git, bwrap --version) to its end, stdin empty unless `input` is given. For our own set-up work, never for a task's commands.
-Result<ProcessOutput> run_process(Spawner& spawner, const Scope& scope, SpawnOptions options, Deadline deadline, const Stop* stop = nullptr,
-                                  std::string_view input = {}, std::size_t keep = std::size_t{16} << 20);
+// Runs a program of the host (git, bwrap --version) to its end, stdin empty unless `input` is given. For our own set-up
+// work, never for a task's commands.
+Result<ProcessOutput> run_process(Spawner& spawner, const Scope& scope, SpawnOptions options, Deadline deadline,
+                                  const Stop* stop = nullptr, std::string_view input = {},
+                                  std::size_t keep = std::size_t{16} << 20);
 
 }  // namespace awm

@@ -1,5 +1,6 @@
-// The one gate to the kernel: every system call of the program goes through here, interrupted calls are repeated, descriptors are born
-// close-on-exec and owned. With AWM_FAULTS a test can fail the Nth call of a call site; without it there is nothing to fail.
+// The one gate to the kernel: every system call of the program goes through here, interrupted calls are repeated,
+// descriptors are born close-on-exec and owned. With AWM_FAULTS a test can fail the Nth call of a call site; without it
+// there is nothing to fail.
 #pragma once
 
 #include <sys/types.h>
@@ -22,9 +23,11 @@ namespace awm::sys {
 
 using Where = std::source_location;
 
-// --- files -------------------------------------------------------------------------------------------------------------------------------
+// --- files
+// -------------------------------------------------------------------------------------------------------------------------------
 enum class Open { read, write_truncate, write_new, append, read_write, folder };
-Result<UniqueFd> open(const Scope& scope, const std::string& path, Open how, unsigned mode = 0644, Where at = Where::current());
+Result<UniqueFd> open(const Scope& scope, const std::string& path, Open how, unsigned mode = 0644,
+                      Where at = Where::current());
 // Reads at most size bytes; 0 is the end of the file. EAGAIN is an error (exhausted).
 Result<std::size_t> read(int fd, void* to, std::size_t size, Where at = Where::current());
 Result<std::size_t> pread(int fd, void* to, std::size_t size, uint64_t offset, Where at = Where::current());
@@ -70,7 +73,8 @@ Result<void> try_lock(int fd, Where at = Where::current());
 // Makes a new folder from a template that ends in XXXXXX and returns its path (mode 0700).
 Result<std::string> make_temp_folder(std::string path_template, Where at = Where::current());
 
-// --- pipes, sockets, waiting ---------------------------------------------------------------------------------------------------------------
+// --- pipes, sockets, waiting
+// ---------------------------------------------------------------------------------------------------------------
 struct FdPair {
   UniqueFd first;   // read end, or our side
   UniqueFd second;  // write end, or the other side
@@ -78,7 +82,8 @@ struct FdPair {
 Result<FdPair> pipe(const Scope& scope, std::string_view name, Where at = Where::current());
 // A connected pair of stream sockets.
 Result<FdPair> socket_pair(const Scope& scope, std::string_view name, Where at = Where::current());
-Result<UniqueFd> connect_unix(const Scope& scope, const std::string& path, Deadline deadline, Where at = Where::current());
+Result<UniqueFd> connect_unix(const Scope& scope, const std::string& path, Deadline deadline,
+                              Where at = Where::current());
 Result<UniqueFd> event_fd(const Scope& scope, std::string_view name, Where at = Where::current());
 // Ends both directions of a socket; a reader elsewhere sees the end. Never fails loudly.
 void shutdown(int fd, Where at = Where::current()) noexcept;
@@ -97,7 +102,8 @@ Result<int> poll(std::span<PollFd> fds, Deadline deadline, Where at = Where::cur
 Result<std::optional<std::size_t>> recv_some(int fd, void* to, std::size_t size, Where at = Where::current());
 Result<std::optional<std::size_t>> send_some(int fd, std::string_view bytes, Where at = Where::current());
 
-// --- processes and the system --------------------------------------------------------------------------------------------------------------
+// --- processes and the system
+// --------------------------------------------------------------------------------------------------------------
 Result<void> kill(int pid, int signal, Where at = Where::current());  // pid < 0: the process group
 struct WaitResult {
   int pid = 0;
@@ -110,9 +116,9 @@ int pid();
 int thread_id();
 uint32_t effective_uid();
 uint32_t effective_gid();
-int cpu_count();              // that this process may use
+int cpu_count();  // that this process may use
 std::string host_name();
-std::string machine();        // uname -m: "x86_64", "aarch64"
+std::string machine();  // uname -m: "x86_64", "aarch64"
 bool is_terminal(int fd);
 int terminal_columns(int fd);  // 80 where unknown
 // Environment of this process; read once at the start of a run, not thread-safe against setenv (nobody calls it).
@@ -134,8 +140,9 @@ std::string random_hex(std::size_t bytes);
 
 namespace awm::fault {
 
-// Fails the next `times` calls of system call `name` ("fdatasync") made from a file whose path ends in `file` ("" any) after letting `skip` pass,
-// with this errno. Only where built with AWM_FAULTS; elsewhere does nothing and enabled() is false.
+// Fails the next `times` calls of system call `name` ("fdatasync") made from a file whose path ends in `file` ("" any)
+// after letting `skip` pass, with this errno. Only where built with AWM_FAULTS; elsewhere does nothing and enabled() is
+// false.
 void inject(std::string_view name, std::string_view file, int skip, int times, int os_errno);
 void clear();
 [[nodiscard]] bool enabled();

@@ -12,10 +12,11 @@ namespace awm {
 
 class Thread {
  public:
-  // Starts `body`, all signals blocked in it. Errors: exhausted. An exception that leaves body ends the program: it is a bug.
+  // Starts `body`, all signals blocked in it. Errors: exhausted. An exception that leaves body ends the program: it is
+  // a bug.
   static Result<Thread> start(const Scope& scope, std::string_view name, std::function<void()> body,
                               std::source_location birth = std::source_location::current());
-  Thread() = default;
+  Thread();
   Thread(Thread&&) noexcept;
   Thread& operator=(Thread&&) noexcept;  // joins what it held
   ~Thread();                             // joins

@@ -7,12 +7,14 @@
 
 namespace awm {
 
-// Owns one descriptor. Explicit in, explicit out (get() borrows); closed once, by reset(), close or the destructor. In debug builds, closing a
-// number that the ledger does not know as ours aborts. Not thread-safe; the descriptor itself may be used from several threads.
+// Owns one descriptor. Explicit in, explicit out (get() borrows); closed once, by reset(), close or the destructor. In
+// debug builds, closing a number that the ledger does not know as ours aborts. Not thread-safe; the descriptor itself
+// may be used from several threads.
 class UniqueFd {
  public:
   UniqueFd() = default;
-  UniqueFd(int fd, const Scope& scope, std::string_view name, std::source_location birth = std::source_location::current());
+  UniqueFd(int fd, const Scope& scope, std::string_view name,
+           std::source_location birth = std::source_location::current());
   UniqueFd(UniqueFd&& other) noexcept;
   UniqueFd& operator=(UniqueFd&& other) noexcept;
   ~UniqueFd() { reset(); }

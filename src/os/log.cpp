@@ -1,0 +1,85 @@
+#include "os/log.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <cerrno>
+#include <mutex>
+#include <vector>
+
+#include "base/text.h"
+
+namespace awm {
+namespace {
+
+struct LogState {
+  std::mutex mutex;
+  std::vector<std::string> secrets;
+  std::atomic<LogLevel> level{LogLevel::info};
+};
+
+LogState& state() {
+  alignas(LogState) static unsigned char storage[sizeof(LogState)];
+  static LogState* const the_state = new (storage) LogState;
+  return *the_state;
+}
+
+void write_whole(int fd, std::string_view text) {
+  while (!text.empty()) {
+    const auto n = ::write(fd, text.data(), text.size());
+    if (n < 0 && errno != EINTR) return;  // nobody is there to be told
+    if (n > 0) text.remove_prefix(static_cast<std::size_t>(n));
+  }
+}
+
+// Control characters in a line (terminal escapes from a tool's output) must not reach a terminal.
+std::string printable(std::string_view line) {
+  std::string out = to_valid_utf8(line);
+  for (char& c : out) {
+    if ((static_cast<unsigned char>(c) < 0x20 && c != '\t') || c == 0x7F) c = ' ';
+  }
+  return out;
+}
+
+}  // namespace
+
+void set_log_level(LogLevel level) {
+  state().level.store(level);
+}
+
+void log(LogLevel level, std::string_view line) {
+  if (level < state().level.load()) return;
+  std::string text = hide_secrets(printable(line));
+  if (level == LogLevel::warning) text.insert(0, "warning: ");
+  if (level == LogLevel::error) text.insert(0, "error: ");
+  text += '\n';
+  const std::lock_guard lock(state().mutex);
+  write_whole(STDERR_FILENO, text);
+}
+
+void log_hide_secret(std::string_view secret) {
+  if (secret.size() < 4) return;
+  const std::lock_guard lock(state().mutex);
+  auto& secrets = state().secrets;
+  if (std::find(secrets.begin(), secrets.end(), secret) != secrets.end()) return;
+  secrets.emplace_back(secret);
+  // A secret that contains another is replaced first.
+  std::sort(secrets.begin(), secrets.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
+}
+
+std::string hide_secrets(std::string_view text) {
+  std::string out(text);
+  const std::lock_guard lock(state().mutex);
+  for (const auto& secret : state().secrets) {
+    if (out.find(secret) != std::string::npos) out = replace_all(std::move(out), secret, "***");
+  }
+  return out;
+}
+
+void print_out(std::string_view text) {
+  const std::lock_guard lock(state().mutex);
+  write_whole(STDOUT_FILENO, text);
+}
+
+}  // namespace awm

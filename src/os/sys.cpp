@@ -1,0 +1,609 @@
+#include "os/sys.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <netdb.h>
+#include <poll.h>
+#include <sched.h>
+#include <sys/eventfd.h>
+#include <sys/file.h>
+#include <sys/ioctl.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <sys/utsname.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <climits>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <utility>
+
+extern char** environ;
+
+namespace awm::fault {
+
+#ifdef AWM_FAULTS
+namespace {
+struct Rule {
+  std::string name;
+  std::string file;
+  int skip = 0;
+  int times = 0;
+  int os_errno = 0;
+};
+std::mutex rules_mutex;
+std::vector<Rule> rules;
+std::map<std::pair<std::string, std::string>, int> passed;
+}  // namespace
+
+void inject(std::string_view name, std::string_view file, int skip, int times, int os_errno) {
+  const std::lock_guard lock(rules_mutex);
+  rules.push_back({std::string(name), std::string(file), skip, times, os_errno});
+}
+
+void clear() {
+  const std::lock_guard lock(rules_mutex);
+  rules.clear();
+  passed.clear();
+}
+
+bool enabled() {
+  return true;
+}
+
+int count(std::string_view name, std::string_view file) {
+  const std::lock_guard lock(rules_mutex);
+  int n = 0;
+  for (const auto& [key, value] : passed) {
+    if (key.first == name && std::string_view(key.second).ends_with(file)) n += value;
+  }
+  return n;
+}
+
+// The errno to fail with; 0 to go on.
+static int check(const char* name, const std::source_location& at) {
+  const std::lock_guard lock(rules_mutex);
+  for (auto& rule : rules) {
+    if (rule.times == 0 || rule.name != name || !std::string_view(at.file_name()).ends_with(rule.file)) continue;
+    if (rule.skip > 0) {
+      --rule.skip;
+      continue;
+    }
+    --rule.times;
+    return rule.os_errno;
+  }
+  ++passed[{name, at.file_name()}];
+  return 0;
+}
+
+// A release program has no rules; a test of the whole program names them in its environment:
+// "rmdir@local_sandbox.cpp:0:1:16".
+static const bool from_environment = [] {
+  const char* spec = std::getenv("AWM_FAULT");  // NOLINT(concurrency-mt-unsafe): before main
+  if (spec == nullptr) return false;
+  std::string text = spec;
+  for (std::size_t start = 0; start <= text.size();) {
+    auto end = text.find(',', start);
+    if (end == std::string::npos) end = text.size();
+    const std::string one = text.substr(start, end - start);
+    start = end + 1;
+    const auto at = one.find('@');
+    const auto colon = one.find(':', at == std::string::npos ? 0 : at);
+    if (at == std::string::npos || colon == std::string::npos) continue;
+    int skip = 0;
+    int times = 1;
+    int number = EIO;
+    if (std::sscanf(one.c_str() + colon, ":%d:%d:%d", &skip, &times, &number) >= 1) {  // NOLINT
+      inject(one.substr(0, at), one.substr(at + 1, colon - at - 1), skip, times, number);
+    }
+  }
+  return true;
+}();
+#else
+void inject(std::string_view, std::string_view, int, int, int) {}
+void clear() {}
+bool enabled() {
+  return false;
+}
+int count(std::string_view, std::string_view) {
+  return 0;
+}
+#endif
+
+}  // namespace awm::fault
+
+namespace awm::sys {
+namespace {
+
+#ifdef AWM_FAULTS
+#define AWM_GATE(name, at, object)                                           \
+  do {                                                                       \
+    if (const int injected = awm::fault::check(name, at); injected != 0) {   \
+      return std::unexpected(os_error(name, std::string(object), injected)); \
+    }                                                                        \
+  } while (false)
+#else
+#define AWM_GATE(name, at, object) \
+  do {                             \
+    (void)(at);                    \
+  } while (false)
+#endif
+
+template <class Call>
+auto repeat(Call call) {
+  for (;;) {
+    const auto result = call();
+    if (result >= 0 || errno != EINTR) return result;
+  }
+}
+
+std::unexpected<Error> fail_os(std::string_view operation, std::string_view object) {
+  return std::unexpected(os_error(std::string(operation), std::string(object), errno));
+}
+
+std::string descriptor_name(int fd) {
+  return "descriptor " + std::to_string(fd);
+}
+
+FileInfo to_info(const struct stat& st) {
+  FileInfo info;
+  if (S_ISREG(st.st_mode)) {
+    info.type = FileInfo::Type::file;
+  } else if (S_ISDIR(st.st_mode)) {
+    info.type = FileInfo::Type::folder;
+  } else if (S_ISLNK(st.st_mode)) {
+    info.type = FileInfo::Type::link;
+  } else if (S_ISSOCK(st.st_mode)) {
+    info.type = FileInfo::Type::socket;
+  }
+  info.size = static_cast<uint64_t>(st.st_size);
+  info.inode = st.st_ino;
+  info.device = st.st_dev;
+  info.mode = st.st_mode & 07777U;
+  info.uid = st.st_uid;
+  info.gid = st.st_gid;
+  info.modified_ns = st.st_mtim.tv_sec * 1'000'000'000LL + st.st_mtim.tv_nsec;
+  return info;
+}
+
+}  // namespace
+
+Result<UniqueFd> open(const Scope& scope, const std::string& path, Open how, unsigned mode, Where at) {
+  AWM_GATE("open", at, path);
+  int flags = O_CLOEXEC;
+  switch (how) {
+    case Open::read:
+      flags |= O_RDONLY;
+      break;
+    case Open::write_truncate:
+      flags |= O_WRONLY | O_CREAT | O_TRUNC;
+      break;
+    case Open::write_new:
+      flags |= O_WRONLY | O_CREAT | O_EXCL;
+      break;
+    case Open::append:
+      flags |= O_WRONLY | O_CREAT | O_APPEND;
+      break;
+    case Open::read_write:
+      flags |= O_RDWR | O_CREAT;
+      break;
+    case Open::folder:
+      flags |= O_RDONLY | O_DIRECTORY;
+      break;
+  }
+  const int fd = repeat([&] { return ::open(path.c_str(), flags, mode); });
+  if (fd < 0) return fail_os("open", path);
+  return UniqueFd(fd, scope, path, at);
+}
+
+Result<std::size_t> read(int fd, void* to, std::size_t size, Where at) {
+  AWM_GATE("read", at, descriptor_name(fd));
+  const auto n = repeat([&] { return ::read(fd, to, size); });
+  if (n < 0) return fail_os("read", descriptor_name(fd));
+  return static_cast<std::size_t>(n);
+}
+
+Result<std::size_t> pread(int fd, void* to, std::size_t size, uint64_t offset, Where at) {
+  AWM_GATE("pread", at, descriptor_name(fd));
+  const auto n = repeat([&] { return ::pread(fd, to, size, static_cast<off_t>(offset)); });
+  if (n < 0) return fail_os("read", descriptor_name(fd));
+  return static_cast<std::size_t>(n);
+}
+
+Result<void> write_all(int fd, std::string_view bytes, Where at) {
+  AWM_GATE("write", at, descriptor_name(fd));
+  while (!bytes.empty()) {
+    const auto n = repeat([&] { return ::write(fd, bytes.data(), bytes.size()); });
+    if (n < 0) return fail_os("write", descriptor_name(fd));
+    bytes.remove_prefix(static_cast<std::size_t>(n));
+  }
+  return {};
+}
+
+Result<void> fsync(int fd, Where at) {
+  AWM_GATE("fsync", at, descriptor_name(fd));
+  if (repeat([&] { return ::fsync(fd); }) < 0) return fail_os("fsync", descriptor_name(fd));
+  return {};
+}
+
+Result<void> fdatasync(int fd, Where at) {
+  AWM_GATE("fdatasync", at, descriptor_name(fd));
+  if (repeat([&] { return ::fdatasync(fd); }) < 0) return fail_os("fdatasync", descriptor_name(fd));
+  return {};
+}
+
+Result<void> ftruncate(int fd, uint64_t size, Where at) {
+  AWM_GATE("ftruncate", at, descriptor_name(fd));
+  if (repeat([&] { return ::ftruncate(fd, static_cast<off_t>(size)); }) < 0)
+    return fail_os("truncate", descriptor_name(fd));
+  return {};
+}
+
+Result<void> rename(const std::string& from, const std::string& to, Where at) {
+  AWM_GATE("rename", at, from + " to " + to);
+  if (::rename(from.c_str(), to.c_str()) < 0) return fail_os("rename", from + " to " + to);
+  return {};
+}
+
+Result<void> unlink(const std::string& path, Where at) {
+  AWM_GATE("unlink", at, path);
+  if (::unlink(path.c_str()) < 0) return fail_os("remove", path);
+  return {};
+}
+
+Result<void> rmdir(const std::string& path, Where at) {
+  AWM_GATE("rmdir", at, path);
+  if (::rmdir(path.c_str()) < 0) return fail_os("remove folder", path);
+  return {};
+}
+
+Result<void> mkdir(const std::string& path, unsigned mode, Where at) {
+  AWM_GATE("mkdir", at, path);
+  if (::mkdir(path.c_str(), mode) < 0) return fail_os("make folder", path);
+  return {};
+}
+
+Result<void> chmod(const std::string& path, unsigned mode, Where at) {
+  AWM_GATE("chmod", at, path);
+  if (::chmod(path.c_str(), mode) < 0) return fail_os("change mode of", path);
+  return {};
+}
+
+Result<void> chown(const std::string& path, uint32_t uid, uint32_t gid, Where at) {
+  AWM_GATE("chown", at, path);
+  if (::lchown(path.c_str(), uid, gid) < 0) return fail_os("change owner of", path);
+  return {};
+}
+
+Result<void> symlink(const std::string& target, const std::string& path, Where at) {
+  AWM_GATE("symlink", at, path);
+  if (::symlink(target.c_str(), path.c_str()) < 0) return fail_os("make link", path);
+  return {};
+}
+
+Result<std::string> readlink(const std::string& path, Where at) {
+  AWM_GATE("readlink", at, path);
+  std::string target(PATH_MAX, '\0');
+  const auto n = ::readlink(path.c_str(), target.data(), target.size());
+  if (n < 0) return fail_os("read link", path);
+  target.resize(static_cast<std::size_t>(n));
+  return target;
+}
+
+Result<std::string> realpath(const std::string& path, Where at) {
+  AWM_GATE("realpath", at, path);
+  const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr), &std::free);
+  if (!resolved) return fail_os("resolve", path);
+  return std::string(resolved.get());
+}
+
+Result<std::string> current_folder(Where at) {
+  AWM_GATE("getcwd", at, ".");
+  std::string path(PATH_MAX, '\0');
+  if (::getcwd(path.data(), path.size()) == nullptr) return fail_os("find", "the working directory");
+  path.resize(std::strlen(path.c_str()));
+  return path;
+}
+
+Result<FileInfo> stat(const std::string& path, Where at) {
+  AWM_GATE("stat", at, path);
+  struct stat st{};
+  if (::stat(path.c_str(), &st) < 0) return fail_os("look at", path);
+  return to_info(st);
+}
+
+Result<FileInfo> lstat(const std::string& path, Where at) {
+  AWM_GATE("lstat", at, path);
+  struct stat st{};
+  if (::lstat(path.c_str(), &st) < 0) return fail_os("look at", path);
+  return to_info(st);
+}
+
+Result<FileInfo> fstat(int fd, Where at) {
+  AWM_GATE("fstat", at, descriptor_name(fd));
+  struct stat st{};
+  if (::fstat(fd, &st) < 0) return fail_os("look at", descriptor_name(fd));
+  return to_info(st);
+}
+
+Result<std::vector<std::string>> list_folder(const std::string& path, Where at) {
+  AWM_GATE("opendir", at, path);
+  const int fd = repeat([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  if (fd < 0) return fail_os("list", path);
+  const std::unique_ptr<DIR, int (*)(DIR*)> folder(::fdopendir(fd), [](DIR* d) { return ::closedir(d); });
+  if (!folder) {
+    const int saved = errno;
+    ::close(fd);
+    errno = saved;
+    return fail_os("list", path);
+  }
+  std::vector<std::string> names;
+  for (;;) {
+    errno = 0;
+    const dirent* entry = ::readdir(folder.get());  // NOLINT(concurrency-mt-unsafe): a stream of our own
+    if (entry == nullptr) {
+      if (errno != 0) return fail_os("list", path);
+      return names;
+    }
+    const std::string_view name = entry->d_name;
+    if (name != "." && name != "..") names.emplace_back(name);
+  }
+}
+
+Result<DiskSpace> disk_space(const std::string& path, Where at) {
+  AWM_GATE("statvfs", at, path);
+  struct statvfs st{};
+  if (repeat([&] { return ::statvfs(path.c_str(), &st); }) < 0) return fail_os("ask for the free space of", path);
+  return DiskSpace{.total = st.f_blocks * st.f_frsize, .available = st.f_bavail * st.f_frsize};
+}
+
+Result<void> try_lock(int fd, Where at) {
+  AWM_GATE("flock", at, descriptor_name(fd));
+  if (repeat([&] { return ::flock(fd, LOCK_EX | LOCK_NB); }) < 0) return fail_os("lock", descriptor_name(fd));
+  return {};
+}
+
+Result<std::string> make_temp_folder(std::string path_template, Where at) {
+  AWM_GATE("mkdtemp", at, path_template);
+  if (::mkdtemp(path_template.data()) == nullptr) return fail_os("make a temporary folder", path_template);
+  return path_template;
+}
+
+Result<FdPair> pipe(const Scope& scope, std::string_view name, Where at) {
+  AWM_GATE("pipe", at, name);
+  int fds[2];
+  if (::pipe2(fds, O_CLOEXEC) < 0) return fail_os("make a pipe", name);
+  return FdPair{.first = UniqueFd(fds[0], scope, name, at), .second = UniqueFd(fds[1], scope, name, at)};
+}
+
+Result<FdPair> socket_pair(const Scope& scope, std::string_view name, Where at) {
+  AWM_GATE("socketpair", at, name);
+  int fds[2];
+  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) return fail_os("make a socket pair", name);
+  return FdPair{.first = UniqueFd(fds[0], scope, name, at), .second = UniqueFd(fds[1], scope, name, at)};
+}
+
+Result<UniqueFd> connect_unix(const Scope& scope, const std::string& path, Deadline deadline, Where at) {
+  AWM_GATE("connect", at, path);
+  sockaddr_un address{};
+  address.sun_family = AF_UNIX;
+  if (path.size() >= sizeof address.sun_path) {
+    errno = ENAMETOOLONG;
+    return fail_os("connect to", path);
+  }
+  std::memcpy(address.sun_path, path.data(), path.size());
+  const int raw = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (raw < 0) return fail_os("make a socket for", path);
+  UniqueFd fd(raw, scope, path, at);
+  for (;;) {
+    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
+    if (errno == EINTR) continue;
+    if (errno != EAGAIN || deadline.passed()) return fail_os("connect to", path);
+    // The listener's backlog is full; the kernel offers nothing to wait on.
+    ::poll(nullptr, 0, 2);
+  }
+}
+
+Result<UniqueFd> event_fd(const Scope& scope, std::string_view name, Where at) {
+  AWM_GATE("eventfd", at, name);
+  const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0) return fail_os("make an event", name);
+  return UniqueFd(fd, scope, name, at);
+}
+
+void shutdown(int fd, Where) noexcept {
+  ::shutdown(fd, SHUT_RDWR);
+}
+
+Result<void> set_nonblocking(int fd, bool on, Where at) {
+  AWM_GATE("fcntl", at, descriptor_name(fd));
+  const int flags = ::fcntl(fd, F_GETFL);
+  if (flags < 0 || ::fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) < 0) {
+    return fail_os("change", descriptor_name(fd));
+  }
+  return {};
+}
+
+Result<int> poll(std::span<PollFd> fds, Deadline deadline, Where at) {
+  AWM_GATE("poll", at, "descriptors");
+  std::array<pollfd, 16> small{};
+  std::vector<pollfd> large;
+  pollfd* set = small.data();
+  if (fds.size() > small.size()) {
+    large.resize(fds.size());
+    set = large.data();
+  }
+  for (std::size_t i = 0; i < fds.size(); ++i) {
+    set[i].fd = fds[i].fd;
+    set[i].events = static_cast<short>((fds[i].want_read ? POLLIN : 0) | (fds[i].want_write ? POLLOUT : 0));
+    set[i].revents = 0;
+  }
+  for (;;) {
+    const int n = ::poll(set, fds.size(), deadline.poll_ms());
+    if (n < 0) {
+      if (errno == EINTR) continue;
+      return fail_os("wait for", "descriptors");
+    }
+    if (n == 0 && !deadline.passed()) continue;  // poll_ms is capped at a day
+    for (std::size_t i = 0; i < fds.size(); ++i) {
+      const auto got = set[i].revents;
+      fds[i].readable = (got & (POLLIN | POLLHUP | POLLERR | POLLNVAL)) != 0;
+      fds[i].writable = (got & (POLLOUT | POLLHUP | POLLERR | POLLNVAL)) != 0;
+    }
+    return n;
+  }
+}
+
+Result<std::optional<std::size_t>> recv_some(int fd, void* to, std::size_t size, Where at) {
+  AWM_GATE("recv", at, descriptor_name(fd));
+  const auto n = repeat([&] { return ::recv(fd, to, size, MSG_DONTWAIT); });
+  if (n >= 0) return std::optional(static_cast<std::size_t>(n));
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return std::optional<std::size_t>();
+  return fail_os("receive from", descriptor_name(fd));
+}
+
+Result<std::optional<std::size_t>> send_some(int fd, std::string_view bytes, Where at) {
+  AWM_GATE("send", at, descriptor_name(fd));
+  const auto n = repeat([&] { return ::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL); });
+  if (n >= 0) return std::optional(static_cast<std::size_t>(n));
+  if (errno == EAGAIN || errno == EWOULDBLOCK) return std::optional<std::size_t>();
+  return fail_os("send to", descriptor_name(fd));
+}
+
+Result<void> kill(int pid, int signal, Where at) {
+  AWM_GATE("kill", at, "process " + std::to_string(pid));
+  if (::kill(pid, signal) < 0) return fail_os("signal", "process " + std::to_string(pid));
+  return {};
+}
+
+Result<std::optional<WaitResult>> try_wait(int pid, Where at) {
+  AWM_GATE("waitpid", at, "process " + std::to_string(pid));
+  int status = 0;
+  const auto got = repeat([&] { return ::waitpid(pid, &status, WNOHANG); });
+  if (got < 0) return fail_os("wait for", "process " + std::to_string(pid));
+  if (got == 0) return std::optional<WaitResult>();
+  return std::optional(WaitResult{.pid = got, .wait_status = status});
+}
+
+Result<UniqueFd> pidfd_open(const Scope& scope, int pid, Where at) {
+  AWM_GATE("pidfd_open", at, "process " + std::to_string(pid));
+  const auto fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  if (fd < 0) return fail_os("watch", "process " + std::to_string(pid));
+  return UniqueFd(fd, scope, "pidfd of " + std::to_string(pid), at);  // close-on-exec by definition
+}
+
+int pid() {
+  return ::getpid();
+}
+int thread_id() {
+  return static_cast<int>(::syscall(SYS_gettid));
+}
+uint32_t effective_uid() {
+  return ::geteuid();
+}
+uint32_t effective_gid() {
+  return ::getegid();
+}
+
+int cpu_count() {
+  cpu_set_t set;
+  if (::sched_getaffinity(0, sizeof set, &set) == 0) return std::max(1, CPU_COUNT(&set));
+  return 1;
+}
+
+std::string host_name() {
+  char name[256] = {};
+  if (::gethostname(name, sizeof name - 1) != 0) return "localhost";
+  return name;
+}
+
+std::string machine() {
+  struct utsname names{};
+  if (::uname(&names) != 0) return "unknown";
+  return names.machine;
+}
+
+bool is_terminal(int fd) {
+  return ::isatty(fd) == 1;
+}
+
+int terminal_columns(int fd) {
+  struct winsize size{};
+  if (::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0) return size.ws_col;
+  return 80;
+}
+
+std::optional<std::string> environment(const std::string& name) {
+  const char* value = std::getenv(name.c_str());  // NOLINT(concurrency-mt-unsafe): nobody writes the environment
+  if (value == nullptr) return std::nullopt;
+  return std::string(value);
+}
+
+std::vector<std::string> environment_all() {
+  std::vector<std::string> all;
+  for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) all.emplace_back(*entry);
+  return all;
+}
+
+std::string self_path() {
+  std::string path(PATH_MAX, '\0');
+  const auto n = ::readlink("/proc/self/exe", path.data(), path.size());
+  path.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  return path;
+}
+
+Result<Limit> descriptor_limit(Where at) {
+  AWM_GATE("getrlimit", at, "RLIMIT_NOFILE");
+  struct rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return fail_os("read", "the descriptor limit");
+  return Limit{.soft = limit.rlim_cur, .hard = limit.rlim_max};
+}
+
+Result<void> set_descriptor_limit(Limit wanted, Where at) {
+  AWM_GATE("setrlimit", at, "RLIMIT_NOFILE");
+  const struct rlimit limit{.rlim_cur = wanted.soft, .rlim_max = wanted.hard};
+  if (::setrlimit(RLIMIT_NOFILE, &limit) < 0) return fail_os("set", "the descriptor limit");
+  return {};
+}
+
+uint64_t resident_bytes() {
+  const int fd = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return 0;
+  char text[128] = {};
+  const auto n = ::read(fd, text, sizeof text - 1);
+  ::close(fd);
+  unsigned long long total = 0;
+  unsigned long long resident = 0;
+  if (n <= 0 || std::sscanf(text, "%llu %llu", &total, &resident) != 2) return 0;  // NOLINT(cert-err34-c)
+  return resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::string random_hex(std::size_t bytes) {
+  std::vector<unsigned char> raw(bytes);
+  std::size_t have = 0;
+  while (have < bytes) {
+    const auto n = ::getrandom(raw.data() + have, bytes - have, 0);
+    if (n > 0) have += static_cast<std::size_t>(n);
+  }
+  static constexpr std::string_view digits = "0123456789abcdef";
+  std::string out;
+  for (const unsigned char b : raw) {
+    out += digits[b >> 4];
+    out += digits[b & 15];
+  }
+  return out;
+}
+
+}  // namespace awm::sys
