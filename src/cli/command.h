@@ -1,0 +1,38 @@
+// One file a command: each adds itself to the program and says what to run.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+namespace CLI {
+class App;
+}
+
+namespace awm {
+
+class Stop;
+class Spawner;
+class Scope;
+
+// What main made for every command. Borrowed.
+struct Program {
+  const Scope& scope;
+  Stop& stop;
+};
+
+// Exit codes, documented in docs/cli.md.
+namespace exit_code {
+inline constexpr int ok = 0;
+inline constexpr int failed = 1;        // the work could not be done: an error was told
+inline constexpr int usage = 2;         // the command line or an input file is wrong
+inline constexpr int sample_errors = 3; // the run ended, and some samples ended in errors (not failures)
+inline constexpr int interrupted = 130; // stopped by a signal; the run can be resumed
+}  // namespace exit_code
+
+// A command's action, set when its subcommand was parsed.
+using Action = std::function<int(const Program&)>;
+
+void add_run_command(CLI::App& app, Action& action);
+void add_replay_command(CLI::App& app, Action& action);
+
+}  // namespace awm

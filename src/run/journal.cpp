@@ -1,0 +1,159 @@
+#include "run/journal.h"
+
+#include <mutex>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "os/log.h"
+
+namespace awm {
+
+struct Journal::State {
+  mutable std::mutex mutex;
+  AppendFile file;
+  std::string path;
+  Json header;
+  std::map<std::string, SampleState> samples;
+  uint64_t torn = 0;
+
+  // Takes a record into the picture of the samples.
+  void apply(const Json& record) {
+    const auto type = string_or(record, "type", "");
+    const auto id = get_string(record, "instance_id");
+    if (!id) return;
+    auto& sample = samples[*id];
+    if (type == "started") {
+      ++sample.attempts;
+      sample.stage = SampleState::Stage::started;
+      sample.patch_record.clear();
+      sample.final_record.clear();
+    } else if (type == "patch") {
+      sample.stage = SampleState::Stage::patched;
+      sample.patch_record = dump_json(record);
+    } else if (type == "verdict" || type == "error") {
+      sample.stage = type == "verdict" ? SampleState::Stage::judged : SampleState::Stage::errored;
+      sample.final_record = dump_json(record);
+    } else if (type == "release") {
+      if (const auto error = get_string(record, "release_error")) sample.release_errors.push_back(*error);
+    }
+  }
+};
+
+std::string journal_path(const std::string& folder) { return join_path(folder, "journal.jsonl"); }
+
+Journal::Journal(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Journal::~Journal() { close(); }
+
+Result<std::unique_ptr<Journal>> Journal::create(const Scope& scope, const std::string& folder, const Json& header) {
+  const auto path = journal_path(folder);
+  if (exists(path)) {
+    return fail(Errc::already_exists, "start a run in", folder, "the folder holds another run",
+                "go on with it by --resume-from " + folder + ", or name another --output-dir");
+  }
+  auto state = std::make_unique<State>();
+  state->path = path;
+  AWM_TRY(state->file, AppendFile::open(scope, path));
+  AWM_CHECK(sys::try_lock(state->file.fd()));
+  Json first = header;
+  first["type"] = "header";
+  first["schema"] = journal_schema;
+  state->header = first;
+  std::unique_ptr<Journal> journal(new Journal(std::move(state)));
+  AWM_CHECK(journal->append(std::move(first)));
+  // The name of a new file is durable only when its folder is.
+  AWM_TRY(const auto dir, sys::open(scope, folder, sys::Open::folder));
+  AWM_CHECK(sys::fsync(dir.get()));
+  return journal;
+}
+
+Result<std::unique_ptr<Journal>> Journal::open(const Scope& scope, const std::string& folder) {
+  const auto path = journal_path(folder);
+  if (!exists(path)) {
+    return fail(Errc::not_found, "resume", folder, "there is no journal.jsonl in it", "name the output folder of a run of awm");
+  }
+  auto state = std::make_unique<State>();
+  state->path = path;
+  AWM_TRY(state->file, AppendFile::open(scope, path));
+  if (auto locked = sys::try_lock(state->file.fd()); !locked) {
+    return fail(Errc::exhausted, "resume", folder, "another awm is writing this run", "wait for it, or stop it");
+  }
+  AWM_TRY(auto reader, LineReader::open(scope, path));
+  uint64_t whole = 0;
+  for (;;) {
+    AWM_TRY(const auto line, reader.next());
+    if (!line) break;
+    const std::string place = path + ":" + std::to_string(reader.line_number());
+    auto record = parse_json(*line, place);
+    if (!reader.ended_with_newline()) {
+      // What a crash in mid-write leaves. Its caller never heard that it was written.
+      state->torn = line->size();
+      break;
+    }
+    if (!record) return std::unexpected(std::move(record).error());
+    if (!record->is_object() || !get_string(*record, "type")) {
+      return fail(Errc::invalid_input, "read", place, "not a journal record: an object with \"type\" is expected");
+    }
+    if (reader.line_number() == 1) {
+      if (string_or(*record, "type", "") != "header") {
+        return fail(Errc::invalid_input, "read", place, "the first line of a journal is its header, and this is \"" + string_or(*record, "type", "") + "\"");
+      }
+      if (const auto schema = get_int(*record, "schema"); schema != journal_schema) {
+        return fail(Errc::unsupported, "read", place, "schema " + std::to_string(schema.value_or(0)) + " of a later awm",
+                    "use the awm that wrote it, or a newer one");
+      }
+      state->header = *std::move(record);
+    } else {
+      state->apply(*record);
+    }
+    whole = reader.offset();
+  }
+  if (state->header.is_null()) {
+    return fail(Errc::invalid_input, "resume", folder, "its journal.jsonl has no header: the run died before it began", "remove the folder and start anew");
+  }
+  if (state->torn > 0) {
+    AWM_CHECK(sys::ftruncate(state->file.fd(), whole));
+    AWM_CHECK(state->file.sync());
+    log_warning(path + ": the last line was torn (" + std::to_string(state->torn) + " bytes) and is cut off");
+  }
+  return std::unique_ptr<Journal>(new Journal(std::move(state)));
+}
+
+Result<void> Journal::append(Json record) {
+  if (!record.contains("time")) record["time"] = iso_time();
+  const std::string line = dump_json(record) + "\n";
+  const std::lock_guard lock(state_->mutex);
+  if (!state_->file.is_open()) return fail(Errc::closed, "write", state_->path, "the journal is closed");
+  AWM_TRY(const auto before, sys::fstat(state_->file.fd()));
+  auto written = state_->file.append(line);
+  if (written) written = state_->file.sync();
+  if (!written) {
+    // Half a line must not stand before the next one.
+    (void)sys::ftruncate(state_->file.fd(), before.size);
+    return written;
+  }
+  state_->apply(record);
+  return {};
+}
+
+const Json& Journal::header() const { return state_->header; }
+
+std::optional<SampleState> Journal::sample(const std::string& instance_id) const {
+  const std::lock_guard lock(state_->mutex);
+  const auto it = state_->samples.find(instance_id);
+  if (it == state_->samples.end()) return std::nullopt;
+  return it->second;
+}
+
+std::map<std::string, SampleState> Journal::samples() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->samples;
+}
+
+uint64_t Journal::torn_bytes() const { return state_->torn; }
+
+void Journal::close() noexcept {
+  const std::lock_guard lock(state_->mutex);
+  state_->file.close();
+}
+
+}  // namespace awm

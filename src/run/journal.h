@@ -1,0 +1,62 @@
+// journal.jsonl: the one truth of a run. Append, fdatasync; every other file in the output folder is a view that can be made again from it.
+//
+// One JSON object a line, each with "type" and "time". The first line is the header: {"type":"header","schema":1,...,"settings":{...}}. Records of a
+// sample carry "instance_id" and "attempt": started, patch, verdict, error, release, resources. A sample is judged once its verdict record is
+// on disk, whatever comes after. A last line without its end is what a crash left: it is cut off when the journal is opened again.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/json_fwd.h"
+#include "base/result.h"
+#include "os/file.h"
+
+namespace awm {
+
+inline constexpr int journal_schema = 1;
+
+// Where a sample stands, as its records say.
+struct SampleState {
+  enum class Stage { started, patched, judged, errored } stage = Stage::started;
+  int attempts = 0;           // tries of the agent begun so far
+  std::string patch_record;   // JSON text of the last patch record; "" none
+  std::string final_record;   // JSON text of the verdict or error record that stands; "" none
+  std::vector<std::string> release_errors;
+};
+
+// Thread-safe. One descriptor, locked while open: two programs never write one journal.
+class Journal {
+ public:
+  // Starts a journal in `folder`, which exists. Errors: already_exists when the folder holds a run.
+  static Result<std::unique_ptr<Journal>> create(const Scope& scope, const std::string& folder, const Json& header);
+  // Opens a run's journal to go on. Errors: not_found; invalid_input with file and line for a line that is no record; exhausted
+  // when another program has it open.
+  static Result<std::unique_ptr<Journal>> open(const Scope& scope, const std::string& folder);
+  ~Journal();
+
+  // One record, whole and synced when it returns. "time" is added. Errors: io, exhausted (disk full), closed.
+  Result<void> append(Json record);
+
+  [[nodiscard]] const Json& header() const;
+  // As of opening plus what was appended since.
+  [[nodiscard]] std::optional<SampleState> sample(const std::string& instance_id) const;
+  [[nodiscard]] std::map<std::string, SampleState> samples() const;
+  // Bytes of a torn last line that were cut off when it was opened; 0 none.
+  [[nodiscard]] uint64_t torn_bytes() const;
+  void close() noexcept;
+
+ private:
+  struct State;
+  explicit Journal(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+// The journal's path in an output folder.
+std::string journal_path(const std::string& folder);
+
+}  // namespace awm

@@ -1,0 +1,127 @@
+#include "run/journal.h"
+
+#include <gtest/gtest.h>
+
+#include <cerrno>
+
+#include "base/json.h"
+
+namespace awm {
+namespace {
+
+const Scope scope("test");
+
+class JournalTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    auto made = TempFolder::create(scope, "awm-journal-");
+    ASSERT_TRUE(made) << made.error().message();
+    folder_ = *std::move(made);
+  }
+  void TearDown() override { fault::clear(); }
+  std::unique_ptr<Journal> create() {
+    auto journal = Journal::create(scope, folder(), Json{{"run_id", "r"}});
+    EXPECT_TRUE(journal) << journal.error().message();
+    return *std::move(journal);
+  }
+  std::unique_ptr<Journal> open() {
+    auto journal = Journal::open(scope, folder());
+    EXPECT_TRUE(journal) << journal.error().message();
+    return journal ? *std::move(journal) : nullptr;
+  }
+  [[nodiscard]] const std::string& folder() const { return folder_.path(); }
+  std::string text() { return read_file(journal_path(folder())).value_or(""); }
+  TempFolder folder_;
+};
+
+Json record(const char* type, const char* id) { return Json{{"type", type}, {"instance_id", id}}; }
+
+TEST_F(JournalTest, RemembersWhereEachSampleStands) {
+  {
+    const auto journal = create();
+    ASSERT_TRUE(journal->append(record("started", "a")));
+    ASSERT_TRUE(journal->append(record("patch", "a")));
+    ASSERT_TRUE(journal->append(record("verdict", "a")));
+    ASSERT_TRUE(journal->append(record("started", "b")));
+    ASSERT_TRUE(journal->append(record("patch", "b")));
+    ASSERT_TRUE(journal->append(record("started", "c")));
+    ASSERT_TRUE(journal->append(record("error", "c")));
+  }
+  const auto journal = open();
+  EXPECT_EQ(journal->sample("a")->stage, SampleState::Stage::judged);
+  EXPECT_EQ(journal->sample("b")->stage, SampleState::Stage::patched);
+  EXPECT_EQ(journal->sample("c")->stage, SampleState::Stage::errored);
+  EXPECT_FALSE(journal->sample("d"));
+}
+
+TEST_F(JournalTest, AReleaseErrorStandsBesideTheVerdict) {
+  const auto journal = create();
+  ASSERT_TRUE(journal->append(record("started", "a")));
+  ASSERT_TRUE(journal->append(record("verdict", "a")));
+  Json release = record("release", "a");
+  release["release_error"] = "could not remove it";
+  ASSERT_TRUE(journal->append(release));
+  EXPECT_EQ(journal->sample("a")->stage, SampleState::Stage::judged);
+  EXPECT_EQ(journal->sample("a")->release_errors, std::vector<std::string>{"could not remove it"});
+}
+
+TEST_F(JournalTest, EveryTornTailIsCutOffAndTheRestKept) {
+  std::string whole;
+  {
+    const auto journal = create();
+    ASSERT_TRUE(journal->append(record("started", "a")));
+    ASSERT_TRUE(journal->append(record("verdict", "a")));
+    whole = text();
+  }
+  const auto last_line = whole.substr(0, whole.size() - 1).rfind('\n') + 1;
+  for (std::size_t cut = last_line + 1; cut < whole.size(); ++cut) {
+    ASSERT_TRUE(write_file(journal_path(folder()), whole.substr(0, cut)));
+    const auto journal = open();
+    ASSERT_TRUE(journal);
+    EXPECT_EQ(journal->torn_bytes(), cut - last_line);
+    EXPECT_EQ(journal->sample("a")->stage, SampleState::Stage::started);
+    EXPECT_EQ(text(), whole.substr(0, last_line));
+  }
+}
+
+TEST_F(JournalTest, ABrokenLineInTheMiddleIsNamed) {
+  { const auto journal = create(); }
+  ASSERT_TRUE(write_file(journal_path(folder()), text() + "{\"type\":\n{\"type\":\"x\"}\n"));
+  const auto journal = Journal::open(scope, folder());
+  ASSERT_FALSE(journal);
+  EXPECT_NE(journal.error().message().find("journal.jsonl:2"), std::string::npos) << journal.error().message();
+}
+
+TEST_F(JournalTest, TwoWritersAreRefused) {
+  const auto journal = create();
+  const auto second = Journal::open(scope, folder());
+  ASSERT_FALSE(second);
+  EXPECT_NE(second.error().message().find("another awm"), std::string::npos);
+}
+
+TEST_F(JournalTest, AFolderWithARunIsNotStartedAnew) {
+  { const auto journal = create(); }
+  const auto again = Journal::create(scope, folder(), Json::object());
+  ASSERT_FALSE(again);
+  EXPECT_EQ(again.error().code, Errc::already_exists);
+}
+
+TEST_F(JournalTest, AFailedWriteLeavesWholeLinesOnly) {
+  if (!fault::enabled()) GTEST_SKIP() << "built without AWM_FAULTS";
+  const auto journal = create();
+  ASSERT_TRUE(journal->append(record("started", "a")));
+  const auto before = text();
+  for (const auto* call : {"write", "fdatasync"}) {
+    fault::inject(call, "file.cpp", 0, 1, ENOSPC);
+    const auto failed = journal->append(record("verdict", "a"));
+    ASSERT_FALSE(failed) << call;
+    EXPECT_EQ(failed.error().os_errno, ENOSPC);
+    EXPECT_EQ(text(), before) << call;
+    EXPECT_EQ(journal->sample("a")->stage, SampleState::Stage::started);
+  }
+  EXPECT_TRUE(journal->append(record("verdict", "a")));
+  EXPECT_EQ(journal->sample("a")->stage, SampleState::Stage::judged);
+}
+
+}  // namespace
+}  // namespace awm
