@@ -3,6 +3,8 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <sched.h>
 #include <sys/eventfd.h>
@@ -414,6 +416,66 @@ Result<UniqueFd> connect_unix(const Scope& scope, const std::string& path, Deadl
     // The listener's backlog is full; the kernel offers nothing to wait on.
     ::poll(nullptr, 0, 2);
   }
+}
+
+namespace {
+sockaddr_in loopback_address(int port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  address.sin_port = htons(static_cast<uint16_t>(port));
+  return address;
+}
+}  // namespace
+
+Result<Listener> listen_loopback(const Scope& scope, int port, Where at) {
+  const std::string name = "127.0.0.1:" + std::to_string(port);
+  AWM_GATE("listen", at, name);
+  const int raw = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  if (raw < 0) return fail_os("make a socket for", name);
+  Listener listener{.fd = UniqueFd(raw, scope, "listen " + name, at)};
+  const int on = 1;
+  ::setsockopt(raw, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+  sockaddr_in address = loopback_address(port);
+  socklen_t size = sizeof address;
+  if (::bind(raw, reinterpret_cast<const sockaddr*>(&address), size) < 0 || ::listen(raw, 128) < 0 ||
+      ::getsockname(raw, reinterpret_cast<sockaddr*>(&address), &size) < 0) {
+    return fail_os("listen on", name);
+  }
+  listener.port = ntohs(address.sin_port);
+  return listener;
+}
+
+Result<std::optional<UniqueFd>> accept_one(const Scope& scope, int listener, std::string_view name, Where at) {
+  AWM_GATE("accept", at, name);
+  const auto raw = static_cast<int>(repeat([&] { return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC); }));
+  if (raw < 0) {
+    if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ECONNABORTED) return std::optional<UniqueFd>();
+    return fail_os("accept on", name);
+  }
+  const int on = 1;
+  ::setsockopt(raw, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return std::optional<UniqueFd>(UniqueFd(raw, scope, name, at));
+}
+
+Result<UniqueFd> connect_loopback(const Scope& scope, int port, Where at) {
+  const std::string name = "127.0.0.1:" + std::to_string(port);
+  AWM_GATE("connect", at, name);
+  const int raw = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  if (raw < 0) return fail_os("make a socket for", name);
+  UniqueFd fd(raw, scope, name, at);
+  const sockaddr_in address = loopback_address(port);
+  const auto connected =
+      repeat([&] { return ::connect(raw, reinterpret_cast<const sockaddr*>(&address), sizeof address); });
+  if (connected < 0) return fail_os("connect to", name);
+  const int on = 1;
+  ::setsockopt(raw, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  return fd;
+}
+
+void reset_on_close(int fd) noexcept {
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
 }
 
 Result<UniqueFd> event_fd(const Scope& scope, std::string_view name, Where at) {

@@ -84,6 +84,18 @@ Result<FdPair> pipe(const Scope& scope, std::string_view name, Where at = Where:
 Result<FdPair> socket_pair(const Scope& scope, std::string_view name, Where at = Where::current());
 Result<UniqueFd> connect_unix(const Scope& scope, const std::string& path, Deadline deadline,
                               Where at = Where::current());
+// TCP on 127.0.0.1 and nowhere else. `port` 0 lets the kernel choose. Errors name the port.
+struct Listener {
+  UniqueFd fd;  // non-blocking
+  int port = 0;
+};
+Result<Listener> listen_loopback(const Scope& scope, int port, Where at = Where::current());
+// One waiting connection; nullopt when none waits (or it went away again).
+Result<std::optional<UniqueFd>> accept_one(const Scope& scope, int listener, std::string_view name,
+                                           Where at = Where::current());
+Result<UniqueFd> connect_loopback(const Scope& scope, int port, Where at = Where::current());
+// From now on closing this TCP socket resets the connection instead of ending it politely.
+void reset_on_close(int fd) noexcept;
 Result<UniqueFd> event_fd(const Scope& scope, std::string_view name, Where at = Where::current());
 // Ends both directions of a socket; a reader elsewhere sees the end. Never fails loudly.
 void shutdown(int fd, Where at = Where::current()) noexcept;
