@@ -23,10 +23,10 @@ struct Program {
 // Exit codes, documented in docs/cli.md.
 namespace exit_code {
 inline constexpr int ok = 0;
-inline constexpr int failed = 1;        // the work could not be done: an error was told
-inline constexpr int usage = 2;         // the command line or an input file is wrong
-inline constexpr int sample_errors = 3; // the run ended, and some samples ended in errors (not failures)
-inline constexpr int interrupted = 130; // stopped by a signal; the run can be resumed
+inline constexpr int failed = 1;         // the work could not be done: an error was told
+inline constexpr int usage = 2;          // the command line or an input file is wrong
+inline constexpr int sample_errors = 3;  // the run ended, and some samples ended in errors (not failures)
+inline constexpr int interrupted = 130;  // stopped by a signal; the run can be resumed
 }  // namespace exit_code
 
 // A command's action, set when its subcommand was parsed.

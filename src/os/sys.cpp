@@ -198,6 +198,9 @@ Result<UniqueFd> open(const Scope& scope, const std::string& path, Open how, uns
     case Open::append:
       flags |= O_WRONLY | O_CREAT | O_APPEND;
       break;
+    case Open::append_read:
+      flags |= O_RDWR | O_CREAT | O_APPEND;
+      break;
     case Open::read_write:
       flags |= O_RDWR | O_CREAT;
       break;
@@ -476,6 +479,41 @@ Result<UniqueFd> connect_loopback(const Scope& scope, int port, Where at) {
 void reset_on_close(int fd) noexcept {
   const linger now{.l_onoff = 1, .l_linger = 0};
   ::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+}
+
+Result<UniqueFd> connect_tcp(const Scope& scope, const std::string& host, uint16_t port, Deadline deadline, Where at) {
+  const std::string name = host + ":" + std::to_string(port);
+  AWM_GATE("connect", at, name);
+  addrinfo hints{};
+  hints.ai_socktype = SOCK_STREAM;
+  addrinfo* found = nullptr;
+  if (const int failed = ::getaddrinfo(host.c_str(), std::to_string(port).c_str(), &hints, &found); failed != 0) {
+    return fail(Errc::unavailable, "find", host, ::gai_strerror(failed), "check the host's name");
+  }
+  const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
+  int last_errno = ECONNREFUSED;
+  for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
+    const int raw = ::socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, address->ai_protocol);
+    if (raw < 0) {
+      last_errno = errno;
+      continue;
+    }
+    UniqueFd fd(raw, scope, name, at);
+    if (::connect(fd.get(), address->ai_addr, address->ai_addrlen) < 0 && errno != EINPROGRESS) {
+      last_errno = errno;
+      continue;
+    }
+    std::array<PollFd, 1> set{PollFd{.fd = fd.get(), .want_write = true}};
+    AWM_TRY(const int ready, poll(set, deadline));
+    if (ready == 0) return fail(Errc::timed_out, "connect to", name, "no answer in time");
+    socklen_t size = sizeof last_errno;
+    ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &last_errno, &size);
+    if (last_errno != 0) continue;
+    AWM_CHECK(set_nonblocking(fd.get(), false));
+    return fd;
+  }
+  errno = last_errno;
+  return fail_os("connect to", name);
 }
 
 Result<UniqueFd> event_fd(const Scope& scope, std::string_view name, Where at) {

@@ -25,7 +25,7 @@ using Where = std::source_location;
 
 // --- files
 // -------------------------------------------------------------------------------------------------------------------------------
-enum class Open { read, write_truncate, write_new, append, read_write, folder };
+enum class Open { read, write_truncate, write_new, append, append_read, read_write, folder };
 Result<UniqueFd> open(const Scope& scope, const std::string& path, Open how, unsigned mode = 0644,
                       Where at = Where::current());
 // Reads at most size bytes; 0 is the end of the file. EAGAIN is an error (exhausted).
@@ -96,6 +96,9 @@ Result<std::optional<UniqueFd>> accept_one(const Scope& scope, int listener, std
 Result<UniqueFd> connect_loopback(const Scope& scope, int port, Where at = Where::current());
 // From now on closing this TCP socket resets the connection instead of ending it politely.
 void reset_on_close(int fd) noexcept;
+// Connects to a host's port, each of its addresses in turn; the name is resolved by the system's resolver, which may take its own time.
+Result<UniqueFd> connect_tcp(const Scope& scope, const std::string& host, uint16_t port, Deadline deadline,
+                             Where at = Where::current());
 Result<UniqueFd> event_fd(const Scope& scope, std::string_view name, Where at = Where::current());
 // Ends both directions of a socket; a reader elsewhere sees the end. Never fails loudly.
 void shutdown(int fd, Where at = Where::current()) noexcept;

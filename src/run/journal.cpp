@@ -39,10 +39,14 @@ struct Journal::State {
   }
 };
 
-std::string journal_path(const std::string& folder) { return join_path(folder, "journal.jsonl"); }
+std::string journal_path(const std::string& folder) {
+  return join_path(folder, "journal.jsonl");
+}
 
 Journal::Journal(std::unique_ptr<State> state) : state_(std::move(state)) {}
-Journal::~Journal() { close(); }
+Journal::~Journal() {
+  close();
+}
 
 Result<std::unique_ptr<Journal>> Journal::create(const Scope& scope, const std::string& folder, const Json& header) {
   const auto path = journal_path(folder);
@@ -69,7 +73,8 @@ Result<std::unique_ptr<Journal>> Journal::create(const Scope& scope, const std::
 Result<std::unique_ptr<Journal>> Journal::open(const Scope& scope, const std::string& folder) {
   const auto path = journal_path(folder);
   if (!exists(path)) {
-    return fail(Errc::not_found, "resume", folder, "there is no journal.jsonl in it", "name the output folder of a run of awm");
+    return fail(Errc::not_found, "resume", folder, "there is no journal.jsonl in it",
+                "name the output folder of a run of awm");
   }
   auto state = std::make_unique<State>();
   state->path = path;
@@ -95,10 +100,13 @@ Result<std::unique_ptr<Journal>> Journal::open(const Scope& scope, const std::st
     }
     if (reader.line_number() == 1) {
       if (string_or(*record, "type", "") != "header") {
-        return fail(Errc::invalid_input, "read", place, "the first line of a journal is its header, and this is \"" + string_or(*record, "type", "") + "\"");
+        return fail(
+            Errc::invalid_input, "read", place,
+            "the first line of a journal is its header, and this is \"" + string_or(*record, "type", "") + "\"");
       }
       if (const auto schema = get_int(*record, "schema"); schema != journal_schema) {
-        return fail(Errc::unsupported, "read", place, "schema " + std::to_string(schema.value_or(0)) + " of a later awm",
+        return fail(Errc::unsupported, "read", place,
+                    "schema " + std::to_string(schema.value_or(0)) + " of a later awm",
                     "use the awm that wrote it, or a newer one");
       }
       state->header = *std::move(record);
@@ -108,7 +116,8 @@ Result<std::unique_ptr<Journal>> Journal::open(const Scope& scope, const std::st
     whole = reader.offset();
   }
   if (state->header.is_null()) {
-    return fail(Errc::invalid_input, "resume", folder, "its journal.jsonl has no header: the run died before it began", "remove the folder and start anew");
+    return fail(Errc::invalid_input, "resume", folder, "its journal.jsonl has no header: the run died before it began",
+                "remove the folder and start anew");
   }
   if (state->torn > 0) {
     AWM_CHECK(sys::ftruncate(state->file.fd(), whole));
@@ -135,7 +144,9 @@ Result<void> Journal::append(Json record) {
   return {};
 }
 
-const Json& Journal::header() const { return state_->header; }
+const Json& Journal::header() const {
+  return state_->header;
+}
 
 std::optional<SampleState> Journal::sample(const std::string& instance_id) const {
   const std::lock_guard lock(state_->mutex);
@@ -149,7 +160,9 @@ std::map<std::string, SampleState> Journal::samples() const {
   return state_->samples;
 }
 
-uint64_t Journal::torn_bytes() const { return state_->torn; }
+uint64_t Journal::torn_bytes() const {
+  return state_->torn;
+}
 
 void Journal::close() noexcept {
   const std::lock_guard lock(state_->mutex);

@@ -1,8 +1,10 @@
-// journal.jsonl: the one truth of a run. Append, fdatasync; every other file in the output folder is a view that can be made again from it.
+// journal.jsonl: the one truth of a run. Append, fdatasync; every other file in the output folder is a view that can be
+// made again from it.
 //
-// One JSON object a line, each with "type" and "time". The first line is the header: {"type":"header","schema":1,...,"settings":{...}}. Records of a
-// sample carry "instance_id" and "attempt": started, patch, verdict, error, release, resources. A sample is judged once its verdict record is
-// on disk, whatever comes after. A last line without its end is what a crash left: it is cut off when the journal is opened again.
+// One JSON object a line, each with "type" and "time". The first line is the header:
+// {"type":"header","schema":1,...,"settings":{...}}. Records of a sample carry "instance_id" and "attempt": started,
+// patch, verdict, error, release, resources. A sample is judged once its verdict record is on disk, whatever comes
+// after. A last line without its end is what a crash left: it is cut off when the journal is opened again.
 #pragma once
 
 #include <map>
@@ -23,9 +25,9 @@ inline constexpr int journal_schema = 1;
 // Where a sample stands, as its records say.
 struct SampleState {
   enum class Stage { started, patched, judged, errored } stage = Stage::started;
-  int attempts = 0;           // tries of the agent begun so far
-  std::string patch_record;   // JSON text of the last patch record; "" none
-  std::string final_record;   // JSON text of the verdict or error record that stands; "" none
+  int attempts = 0;          // tries of the agent begun so far
+  std::string patch_record;  // JSON text of the last patch record; "" none
+  std::string final_record;  // JSON text of the verdict or error record that stands; "" none
   std::vector<std::string> release_errors;
 };
 
@@ -34,8 +36,8 @@ class Journal {
  public:
   // Starts a journal in `folder`, which exists. Errors: already_exists when the folder holds a run.
   static Result<std::unique_ptr<Journal>> create(const Scope& scope, const std::string& folder, const Json& header);
-  // Opens a run's journal to go on. Errors: not_found; invalid_input with file and line for a line that is no record; exhausted
-  // when another program has it open.
+  // Opens a run's journal to go on. Errors: not_found; invalid_input with file and line for a line that is no record;
+  // exhausted when another program has it open.
   static Result<std::unique_ptr<Journal>> open(const Scope& scope, const std::string& folder);
   ~Journal();
 

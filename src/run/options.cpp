@@ -59,7 +59,10 @@ bool take_seed(const Json& json, RunOptions& options) {
   return true;
 }
 
-#define AWM_FIELD(name, member, matters) Field{name, matters, put_member<&RunOptions::member>, take_member<&RunOptions::member>}
+#define AWM_FIELD(name, member, matters)                                             \
+  Field {                                                                            \
+    name, matters, put_member<&RunOptions::member>, take_member<&RunOptions::member> \
+  }
 
 const Field fields[] = {
     AWM_FIELD("dataset", datasets, true),
@@ -95,7 +98,8 @@ Json to_json(const RunOptions& options) {
   return json;
 }
 
-Result<RunOptions> resume_options(const Json& header_settings, const RunOptions& options, const std::vector<std::string>& given) {
+Result<RunOptions> resume_options(const Json& header_settings, const RunOptions& options,
+                                  const std::vector<std::string>& given) {
   RunOptions merged = options;
   std::string differing;
   for (const auto& field : fields) {
@@ -103,7 +107,8 @@ Result<RunOptions> resume_options(const Json& header_settings, const RunOptions&
     if (saved == nullptr) continue;
     if (std::find(given.begin(), given.end(), field.name) == given.end()) {
       if (!field.take(*saved, merged)) {
-        return fail(Errc::invalid_input, "resume", options.resume_from, std::string("the journal's header has a mistyped setting \"") + field.name + "\"");
+        return fail(Errc::invalid_input, "resume", options.resume_from,
+                    std::string("the journal's header has a mistyped setting \"") + field.name + "\"");
       }
       continue;
     }
@@ -115,7 +120,8 @@ Result<RunOptions> resume_options(const Json& header_settings, const RunOptions&
     }
   }
   if (!differing.empty() && !options.force) {
-    return fail(Errc::invalid_input, "resume", options.resume_from, "the settings differ from the run's own: " + differing,
+    return fail(Errc::invalid_input, "resume", options.resume_from,
+                "the settings differ from the run's own: " + differing,
                 "leave the options out to go on as before, or add --force");
   }
   return merged;

@@ -1,4 +1,5 @@
-// What a person asks of `awm run`, as plain data: filled by the command line, kept in the journal's header, taken from there on resume.
+// What a person asks of `awm run`, as plain data: filled by the command line, kept in the journal's header, taken from
+// there on resume.
 #pragma once
 
 #include <cstdint>
@@ -17,12 +18,12 @@ struct RunOptions {
   std::vector<std::string> datasets;  // files or folders of rows
   std::string repo_filter;            // part of "owner/name"; "" all
   std::vector<std::string> instances;
-  int64_t limit = 0;                  // 0: all
+  int64_t limit = 0;  // 0: all
   std::optional<uint64_t> shuffle_seed;
 
   // The model.
-  std::string config_file;            // "" : ./config.toml where there is one
-  std::string llm_config;             // "llm.NAME"; "" : [llm]
+  std::string config_file;  // "" : ./config.toml where there is one
+  std::string llm_config;   // "llm.NAME"; "" : [llm]
   std::string model;
   std::string base_url;
   std::vector<std::string> api_key_env;  // names of variables, never keys
@@ -30,35 +31,38 @@ struct RunOptions {
   // The agent, or given patches instead of one.
   std::string agent_class = "CodeActAgent";
   int max_iterations = 100;
-  double max_budget_per_task = 0;     // US dollars; 0: none
-  double command_timeout = 0;         // seconds; 0: the agent's own (60 for BashAgent, 120 for CodeActAgent)
-  std::string predictions;            // file of given patches; "" none
-  bool gold = false;                  // the rows' own patches
+  double max_budget_per_task = 0;  // US dollars; 0: none
+  double command_timeout = 0;      // seconds; 0: the agent's own (60 for BashAgent, 120 for CodeActAgent)
+  std::string predictions;         // file of given patches; "" none
+  bool gold = false;               // the rows' own patches
 
   // The sandbox.
   std::string sandbox = "local";
-  std::string repos;                  // folder of OWNER__NAME repositories
-  std::vector<std::string> repo;      // "OWNER/NAME=PATH"
-  std::string env_setup;              // file with a shell prelude
+  std::string repos;              // folder of OWNER__NAME repositories
+  std::vector<std::string> repo;  // "OWNER/NAME=PATH"
+  std::string env_setup;          // file with a shell prelude
 
   // Judging.
   bool skip_evaluation = false;
-  double eval_timeout = 1800;         // seconds
+  double eval_timeout = 1800;  // seconds
 
   // The run.
   std::string output_dir;
   std::string run_id;
   std::string resume_from;
   bool retry_errors = false;
-  bool force = false;                 // go on though settings differ from the run's own
+  bool force = false;  // go on though settings differ from the run's own
   bool quiet = false;
 };
 
-// What stands in the journal's header: everything that a result depends on, and where its input was. No secret is among it.
+// What stands in the journal's header: everything that a result depends on, and where its input was. No secret is among
+// it.
 Json to_json(const RunOptions& options);
 
-// Options for going on with a run: those in `given` (option names without dashes, as on the command line) are the person's, the rest are the
-// header's. Errors: invalid_input naming each option that a result depends on and that differs, unless options.force.
-Result<RunOptions> resume_options(const Json& header_settings, const RunOptions& options, const std::vector<std::string>& given);
+// Options for going on with a run: those in `given` (option names without dashes, as on the command line) are the
+// person's, the rest are the header's. Errors: invalid_input naming each option that a result depends on and that
+// differs, unless options.force.
+Result<RunOptions> resume_options(const Json& header_settings, const RunOptions& options,
+                                  const std::vector<std::string>& given);
 
 }  // namespace awm

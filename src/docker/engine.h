@@ -1,0 +1,96 @@
+// The Docker Engine API over a socket of our own: unix or TCP, one connection a call, closed at its end.
+//
+// Source: Docker Engine API v1.41 to v1.51 reference (docs.docker.com/reference/api/engine). Never the docker command
+// line.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/deadline.h"
+#include "base/json_fwd.h"
+#include "base/ledger.h"
+#include "base/result.h"
+#include "os/stop.h"
+#include "os/unique_fd.h"
+
+namespace awm {
+
+// Where the engine listens.
+struct EngineAddress {
+  enum class Kind { unix_socket, tcp } kind = Kind::unix_socket;
+  std::string path = "/var/run/docker.sock";  // unix_socket
+  std::string host;                           // tcp
+  uint16_t port = 0;                          // tcp
+  [[nodiscard]] std::string text() const;     // "unix:///var/run/docker.sock"
+};
+
+// From $DOCKER_HOST: unix://PATH, tcp://HOST:PORT; absent: the default socket. Errors: unsupported for ssh://, npipe://
+// and TLS (DOCKER_TLS_VERIFY), saying so; invalid_input.
+Result<EngineAddress> engine_address_from_environment();
+
+struct EngineVersion {
+  std::string engine;        // "20.10.24"
+  std::string api;           // what both sides speak, "1.41"
+  std::string os;            // "linux"
+  std::string architecture;  // "amd64"
+};
+
+struct EngineReply {
+  int status = 0;
+  std::string body;
+};
+
+// An upgraded connection: bytes go both ways, raw.
+struct EngineStream {
+  UniqueFd socket;
+  std::string already_read;  // bytes that came with the answer's head, to be taken first
+};
+
+// Thread-safe: calls share nothing but the address. No descriptor between calls.
+class Engine {
+ public:
+  // Asks for the version and settles on an API version both know (ours is the ceiling; an engine newer than we know is
+  // spoken to in ours). Errors: unavailable (not installed, not running, not answering, each with its remedy),
+  // permission (the docker group).
+  static Result<std::unique_ptr<Engine>> connect(const Scope& scope, EngineAddress address, Deadline deadline,
+                                                 const Stop* stop = nullptr);
+
+  [[nodiscard]] const EngineVersion& version() const { return version_; }
+  [[nodiscard]] const EngineAddress& address() const { return address_; }
+
+  // One call; `path` without the version ("/containers/json?all=1"), `body` JSON text or "". A status of 400 and above
+  // is an Error with the engine's own message (not_found 404, already_exists 409, …), except those in `accept`.
+  Result<EngineReply> call(std::string_view method, std::string_view path, std::string_view body, Deadline deadline,
+                           std::vector<int> accept = {}) const;
+  // As call, but the answer's body is handed over in pieces as it comes (pull progress, logs, archives). Returning an
+  // error ends it.
+  Result<int> stream(std::string_view method, std::string_view path, std::string_view body, Deadline deadline,
+                     const std::function<Result<void>(std::string_view)>& take) const;
+  // Sends a body in pieces (chunked), for archives: `next` gives them, empty at the end.
+  Result<EngineReply> upload(std::string_view method, std::string_view path, std::string_view content_type,
+                             Deadline deadline, const std::function<Result<std::string>()>& next) const;
+  // POST with Connection: Upgrade; the connection is the caller's from then on.
+  Result<EngineStream> upgrade(const Scope& scope, std::string_view path, std::string_view body,
+                               Deadline deadline) const;
+
+ private:
+  Engine(const Scope& scope, EngineAddress address, const Stop* stop)
+      : scope_(scope), address_(std::move(address)), stop_(stop) {}
+  friend class EngineCall;
+  Scope scope_;
+  EngineAddress address_;
+  const Stop* stop_;
+  EngineVersion version_;
+};
+
+// One path segment or query value, percent-encoded (RFC 3986, unreserved characters stay).
+std::string url_encode(std::string_view text);
+
+}  // namespace awm
