@@ -131,10 +131,10 @@ class EngineCall {
 
   Result<void> send(std::string_view bytes) {
     while (!bytes.empty()) {
-      AWM_TRY(const auto sent,
-              sys::send_some(fd_.get(), bytes).transform_error([&](Error e) { return lost(std::move(e)); }));
-      if (sent) {
-        bytes.remove_prefix(*sent);
+      auto sent = sys::send_some(fd_.get(), bytes);
+      if (!sent) return std::unexpected(lost(std::move(sent).error()));
+      if (*sent) {
+        bytes.remove_prefix(**sent);
         continue;
       }
       AWM_CHECK(wait(true));
@@ -283,12 +283,11 @@ class EngineCall {
   Result<bool> fill() {
     std::array<char, 65536> piece;
     for (;;) {
-      AWM_TRY(const auto got, sys::recv_some(fd_.get(), piece.data(), piece.size()).transform_error([&](Error e) {
-        return lost(std::move(e));
-      }));
-      if (got) {
-        buffer_.append(piece.data(), *got);
-        return *got > 0;
+      auto got = sys::recv_some(fd_.get(), piece.data(), piece.size());
+      if (!got) return std::unexpected(lost(std::move(got).error()));
+      if (*got) {
+        buffer_.append(piece.data(), **got);
+        return **got > 0;
       }
       AWM_CHECK(wait(false));
     }
