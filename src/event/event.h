@@ -8,6 +8,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <type_traits>
 #include <variant>
 #include <vector>
 
@@ -292,9 +293,13 @@ template <class Body>
 const Body* get_if(const Observation& observation) {
   return std::get_if<Body>(&observation.body);
 }
+template <class Body, class Variant>
+inline constexpr bool is_alternative = false;
+template <class Body, class... Bodies>
+inline constexpr bool is_alternative<Body, std::variant<Bodies...>> = (std::is_same_v<Body, Bodies> || ...);
 template <class Body>
 const Body* get_if(const Event& event) {
-  if constexpr (requires(ActionBody b) { std::get<Body>(b); }) {
+  if constexpr (is_alternative<Body, ActionBody>) {
     const auto* action = std::get_if<Action>(&event);
     return action != nullptr ? std::get_if<Body>(&action->body) : nullptr;
   } else {

@@ -54,6 +54,9 @@ class EventStore {
   // torn or no JSON are cut off: cut_bytes() says how much.
   static Result<EventStore> open(const Scope& scope, const std::string& path);
 
+  // A file that nobody writes: no lock, nothing cut, no append.
+  static Result<EventStore> open_to_read(const Scope& scope, const std::string& path);
+
   // Writes whole lines (each ends with a line feed, `ends` are their ends within `lines`) in one call. After a failure
   // the file is as before: all or nothing, also when the disk is full.
   Result<void> append(std::string_view lines, const std::vector<std::size_t>& ends);

@@ -51,7 +51,8 @@ class EventStream {
   // Errors: already_exists (this pair of ids), closed, exhausted (no thread).
   Result<void> subscribe(std::string_view subscriber_id, std::string_view callback_id, EventCallback callback,
                          std::optional<int64_t> start_id = std::nullopt);
-  // Returns when the callback is not running and will not be called again (from within the callback itself: at once).
+  // Returns when the callback is not running and will not be called again; from any of this stream's callbacks at once
+  // (it gets no further event, but may be in its last). What it holds is destroyed then.
   // Errors: not_found.
   Result<void> unsubscribe(std::string_view subscriber_id, std::string_view callback_id);
 

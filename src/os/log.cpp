@@ -17,6 +17,7 @@ struct LogState {
   std::mutex mutex;
   std::vector<std::string> secrets;
   std::atomic<LogLevel> level{LogLevel::info};
+  std::atomic<uint64_t> secrets_version{0};
 };
 
 LogState& state() {
@@ -66,6 +67,16 @@ void log_hide_secret(std::string_view secret) {
   secrets.emplace_back(secret);
   // A secret that contains another is replaced first.
   std::sort(secrets.begin(), secrets.end(), [](const auto& a, const auto& b) { return a.size() > b.size(); });
+  state().secrets_version.fetch_add(1);
+}
+
+std::vector<std::string> log_secrets() {
+  const std::lock_guard lock(state().mutex);
+  return state().secrets;
+}
+
+uint64_t log_secrets_version() {
+  return state().secrets_version.load();
 }
 
 std::string hide_secrets(std::string_view text) {

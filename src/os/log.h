@@ -1,8 +1,10 @@
 // Plain lines to a person: one line an event, on standard error, and into run.log where a run has one.
 #pragma once
 
+#include <cstdint>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace awm {
 
@@ -15,6 +17,9 @@ void log(LogLevel level, std::string_view line);
 void log_hide_secret(std::string_view secret);
 // The text with every registered secret replaced.
 std::string hide_secrets(std::string_view text);
+// The registered secrets, longest first, for who masks many texts and keeps a copy; the version counts registrations.
+std::vector<std::string> log_secrets();
+uint64_t log_secrets_version();
 
 inline void log_info(std::string_view line) {
   log(LogLevel::info, line);
