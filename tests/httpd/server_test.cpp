@@ -15,7 +15,7 @@ namespace {
 
 using test::RawAnswer;
 using test::RawClient;
-using testing::HasSubstr;
+using ::testing::HasSubstr;
 
 const Scope scope{"test/httpd"};
 
