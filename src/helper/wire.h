@@ -57,7 +57,7 @@ enum class Type : uint16_t {
   rename = 16,          // Rename          ok | error
   put = 17,  // Put, then data…, end          archive_result | error   (the answer may come before the end: stop sending
              // then)
-  get = 18,     // Get             archive_result | error  (data before it)
+  get = 18,  // Get             archive_result | error  (data before it)
   usage = 19,   // (empty)         usage_result
   cancel = 20,  // (empty) id: of the request. No answer of its own: exec ends as cancelled, a shell_* request is
                 // answered at once with
