@@ -131,7 +131,7 @@ class Writer {
   void escape(std::string_view value, std::size_t plain) {
     static constexpr char hex[] = "0123456789abcdef";
     std::size_t from = 0;
-    for (std::size_t i = plain; i < value.size(); i = plain_prefix(value, i + 1)) {
+    for (std::size_t i = plain_prefix(value, plain); i < value.size(); i = plain_prefix(value, i + 1)) {
       const auto c = static_cast<unsigned char>(value[i]);
       if (c >= 0x80) continue;
       out_.append(value, from, i - from);
