@@ -50,7 +50,6 @@ class Editor {
 
  private:
   struct Version {
-    std::string path;
     std::string content;
     uint64_t serial = 0;
   };

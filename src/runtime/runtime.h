@@ -74,6 +74,7 @@ class Runtime {
   [[nodiscard]] Editor& editor() { return editor_; }
 
  private:
+  ReleaseReport release() noexcept;
   Result<Observation> perform(const Action& action);
   Result<Observation> run_in_shell(const RunAction& run, std::optional<double> timeout);
   Result<Observation> run_fresh(const RunAction& run, std::optional<double> timeout);
