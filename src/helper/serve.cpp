@@ -529,7 +529,7 @@ void Server::reap() {
       // Others may hold the pipe and write on: what is there now is the command's, no more.
       job->out_left = job->out ? bytes_waiting(job->out.get()) : 0;
       job->err_left = job->err ? bytes_waiting(job->err.get()) : 0;
-      if (job->killed && !job->killing) {
+      if (job->killed) {  // what is left of its tree has no grace any more
         job->killing = true;
         job->kill_at = job->ended_at;
         job->give_up_at = job->ended_at + kKillLimit;

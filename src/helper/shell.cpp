@@ -603,17 +603,25 @@ void Shell::restart_after_end() {
   state_ = State::none;
 }
 
-// The shell has read all its lines and sits there, yet no status came: a function swallowed the line, or a descriptor
-// is gone for good.
+// The shell has read all its lines and sits there, yet no status came. A syntax error in dash, or an interrupt at a bad
+// moment, costs it the line: one more helps. Where that is swallowed too, by a function or since a descriptor is gone
+// for good, the shell is lost.
 bool Shell::status_line_lost(Micros at) {
   lost_check_at_ = at + kLostCheck;
   const bool drained = pending_control_.empty() && control_ && bytes_waiting(control_.get()) == 0;
-  lost_checks_ = drained ? lost_checks_ + 1 : 0;
-  if (lost_checks_ < kLostChecks) return false;
+  // bash reads line by line: once it took the status line, the command is over, even where it reads from somewhere else
+  // now. dash reads in blocks.
+  if (!drained && (is_sh_ || lost_checks_ == 0)) {
+    lost_checks_ = 0;
+    return false;
+  }
   for (const Process& process : all_processes()) {
     if (process.pid == pid_ && process.state != 'S') return false;
   }
-  return members(command_tree()).empty();
+  if (!members(command_tree()).empty()) return false;
+  if (++lost_checks_ > kLostChecks) return true;
+  feed_status_line();
+  return false;
 }
 
 Micros Shell::next_deadline() const {
