@@ -208,6 +208,9 @@ LlmConfig to_llm_config(const ConfigFile& file, const std::string& section, cons
   config.name = section;
   config.api_keys = keys;
   take(chosen, "model", config.model);
+  take(chosen, "base_url", config.base_url);
+  take(chosen, "temperature", config.temperature);
+  take(chosen, "num_retries", config.num_retries);
   return config;
 }
 

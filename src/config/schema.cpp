@@ -60,6 +60,7 @@ constexpr auto core_keys = std::to_array<KeyRule>({
     {.name = "daytona_api_url", .use = old},
     {.name = "runloop_api_key", .use = old, .secret = true},
     {.name = "trajectories_path", .use = old},
+    {.name = "reasoning_effort", .use = old},
     {.name = "enable_cli_session", .kind = boolean, .use = old},
     {.name = "persist_sandbox", .kind = boolean, .use = old},
     {.name = "ssh_hostname", .use = old},

@@ -32,15 +32,19 @@ TomlNode convert(const toml::node& node);
 
 TomlNode convert_table(const toml::table& table) {
   TomlNode out{.type = TomlNode::Type::table, .line = line_of(table.source()), .value = Json::object()};
-  for (const auto& [key, node] : table) {
-    TomlNode member = convert(node);
+  // toml++ keeps a table sorted by name; people read it in the order in which it is written.
+  std::vector<std::pair<toml::source_position, const toml::key*>> order;
+  for (const auto& [key, node] : table) order.emplace_back(key.source().begin, &key);
+  std::ranges::stable_sort(order, [](const auto& a, const auto& b) {
+    return std::pair(a.first.line, a.first.column) < std::pair(b.first.line, b.first.column);
+  });
+  for (const auto& [position, key] : order) {
+    TomlNode member = convert(*table.get(key->str()));
     // A key's own line is what a person looks for; a long value may begin and end elsewhere.
-    if (const int line = line_of(key.source()); line > 0) member.line = line;
-    out.value[std::string(key.str())] = member.value;
-    out.members.emplace_back(std::string(key.str()), std::move(member));
+    if (position.line > 0) member.line = static_cast<int>(position.line);
+    out.value[std::string(key->str())] = member.value;
+    out.members.emplace_back(std::string(key->str()), std::move(member));
   }
-  // toml++ keeps a table sorted by name.
-  std::ranges::stable_sort(out.members, {}, [](const auto& member) { return member.second.line; });
   return out;
 }
 
@@ -106,9 +110,13 @@ Result<TomlNode> parse_toml(std::string_view text, std::string_view name) {
   if (!result) {
     const toml::parse_error& error = result.error();
     const auto at = error.source().begin;
+    constexpr std::string_view preamble = "Error while parsing ";
+    std::string_view words = error.description();
+    if (words.starts_with(preamble)) words.remove_prefix(preamble.size());
     return fail(Errc::invalid_input, "read",
                 std::string(name) + ":" + std::to_string(at.line) + ":" + std::to_string(at.column),
-                "not valid TOML: " + std::string(error.description()));
+                "not valid TOML: " + std::string(words),
+                "texts are quoted, true and false are lower case, and for None the key is left out");
   }
   return convert_table(result.table());
 }
