@@ -9,6 +9,7 @@
 #include "os/census.h"
 #include "os/thread.h"
 #include "raw_client.h"
+#include "support/faults.h"
 
 namespace awm {
 namespace {
@@ -253,6 +254,48 @@ TEST(HttpServer, APortThatIsTakenIsNamed) {
   ASSERT_FALSE(second);
   EXPECT_THAT(second.error().message(), HasSubstr("127.0.0.1:" + std::to_string(server->port())));
   EXPECT_EQ(HttpServer::start(scope, {.port = 70000}, {}).error().code, Errc::invalid_input);
+}
+
+TEST(HttpServer, OutOfDescriptorsTheConnectionWaitsInsteadOfBeingLost) {
+  REQUIRE_FAULTS();
+  const testing::FaultScope faults;
+  const auto server = serve([](const HttpdRequest&) { return text("ok"); });
+  fault::inject("accept", "httpd/server.cpp", 0, 3, EMFILE);
+  EXPECT_EQ(RawClient(server->port()).get("/").body, "ok");
+  EXPECT_EQ(server->counters().connections, 1U);
+}
+
+TEST(HttpServer, AStartThatFailsLeavesNothing) {
+  REQUIRE_FAULTS();
+  for (const auto* call : {"listen", "eventfd"}) {
+    const int failed = testing::fail_each_call(call, "httpd/server.cpp", EMFILE, [&](int n) {
+      const auto server = HttpServer::start(scope, {}, [](const HttpdRequest&) { return text("ok"); });
+      EXPECT_EQ(server.has_value(), n < 0);
+      if (!server) {
+        EXPECT_EQ(server.error().code, Errc::exhausted) << server.error().message();
+        EXPECT_EQ(Ledger::process().entries("test/httpd").size(), 0U);
+      }
+    });
+    EXPECT_EQ(failed, 1) << call;
+  }
+}
+
+TEST(HttpServer, BrokenSocketsEndTheirConnectionAlone) {
+  REQUIRE_FAULTS();
+  const auto server = serve([](const HttpdRequest& request) { return text(request.body); });
+  for (const auto* call : {"recv", "send"}) {
+    const int failed = testing::fail_each_call(call, "httpd/server.cpp", ECONNRESET, [&](int n) {
+      RawClient client(server->port());
+      const auto answer = client.post("/", "the body");
+      if (n < 0) {
+        EXPECT_EQ(answer.body, "the body");
+      }
+      client.hang_up();
+      fault::clear();
+      EXPECT_EQ(RawClient(server->port()).post("/", "another").body, "another");
+    });
+    EXPECT_GT(failed, 0) << call;
+  }
 }
 
 }  // namespace
