@@ -2,6 +2,8 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "os/log.h"
+#include "os/signals.h"
 #include "replay/serve.h"
 
 namespace awm {
@@ -37,7 +39,14 @@ void add_replay_command(CLI::App& app, Action& action) {
       ->check(CLI::NonNegativeNumber)
       ->type_name("TOKENS");
   serve->callback([options, &action] {
-    action = [options](const Program& program) { return replay_serve(*options, program.stop, program.scope); };
+    action = [options](const Program& program) {
+      auto handlers = SignalHandlers::install(program.stop);
+      if (!handlers) {
+        log_error(handlers.error().message());
+        return exit_code::failed;
+      }
+      return replay_serve(*options, program.stop, program.scope);
+    };
   });
 }
 
