@@ -247,6 +247,11 @@ using ObservationBody =
 
 // --- events
 // ------------------------------------------------------------------------------------------------------------
+template <class Body, class Variant>
+inline constexpr bool is_alternative = false;
+template <class Body, class... Bodies>
+inline constexpr bool is_alternative<Body, std::variant<Bodies...>> = (std::is_same_v<Body, Bodies> || ...);
+
 struct EventHeader {
   int64_t id = -1;        // given by the stream, from 0; -1: not in a stream yet
   std::string timestamp;  // ISO 8601 without zone (UTC); given by the stream
@@ -265,6 +270,9 @@ struct Action : EventHeader {
 
   Action() = default;
   Action(ActionBody b) : body(std::move(b)) {}  // NOLINT: an action is its body
+  template <class Body>
+    requires is_alternative<Body, ActionBody>
+  Action(Body b) : body(std::move(b)) {}  // NOLINT
 };
 
 struct Observation : EventHeader {
@@ -293,10 +301,6 @@ template <class Body>
 const Body* get_if(const Observation& observation) {
   return std::get_if<Body>(&observation.body);
 }
-template <class Body, class Variant>
-inline constexpr bool is_alternative = false;
-template <class Body, class... Bodies>
-inline constexpr bool is_alternative<Body, std::variant<Bodies...>> = (std::is_same_v<Body, Bodies> || ...);
 template <class Body>
 const Body* get_if(const Event& event) {
   if constexpr (is_alternative<Body, ActionBody>) {

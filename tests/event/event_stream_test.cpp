@@ -241,6 +241,7 @@ TEST_F(EventStreamTest, WaitingHasAnEndAndNamesWhoIsBehind) {
   EXPECT_EQ(waited.error().code, Errc::timed_out);
   EXPECT_TRUE(contains(waited.error().cause, "ui/screen has had 0 of 1"));
   release.count_down();
+  delivered();
 }
 
 TEST_F(EventStreamTest, ManyThreadsAddAndEveryIdIsUsedOnce) {
