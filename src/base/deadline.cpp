@@ -16,6 +16,7 @@ Deadline Deadline::in(Clock::duration span) {
 Deadline Deadline::in(Seconds span) {
   constexpr double century = 100.0 * 365 * 24 * 3600;
   if (!(span.count() < century)) return never();
+  if (span.count() <= 0) return at(Clock::now());
   return in(std::chrono::duration_cast<Clock::duration>(span));
 }
 
@@ -32,12 +33,13 @@ int Deadline::poll_ms() const {
 
 std::string iso_time(std::chrono::system_clock::time_point when) {
   using namespace std::chrono;
-  const auto micros = duration_cast<microseconds>(when.time_since_epoch()).count();
-  const std::time_t seconds = static_cast<std::time_t>(micros / 1'000'000);
+  const auto micros = floor<microseconds>(when.time_since_epoch()).count();
+  const auto fraction = ((micros % 1'000'000) + 1'000'000) % 1'000'000;
+  const auto seconds = static_cast<std::time_t>((micros - fraction) / 1'000'000);
   std::tm tm{};
   gmtime_r(&seconds, &tm);
   return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-                     tm.tm_hour, tm.tm_min, tm.tm_sec, micros % 1'000'000);
+                     tm.tm_hour, tm.tm_min, tm.tm_sec, fraction);
 }
 
 }  // namespace awm

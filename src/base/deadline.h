@@ -18,6 +18,10 @@ class Deadline {
   // `span` from now; a span beyond some 100 years is never.
   static Deadline in(Clock::duration span);
   static Deadline in(Seconds span);
+  template <class Rep, class Period>
+  static Deadline in(std::chrono::duration<Rep, Period> span) {
+    return in(Seconds(span));
+  }
   static constexpr Deadline at(Clock::time_point when) { return Deadline(when); }
 
   constexpr Deadline() = default;  // never

@@ -16,7 +16,7 @@ class ExitStatus {
   static constexpr ExitStatus went_quiet() { return {Kind::went_quiet, 0}; }  // no output for too long; killed by us
   static constexpr ExitStatus out_of_memory() {
     return {Kind::out_of_memory, 9};
-  }                                                               // killed by the kernel, its counter says so
+  }  // killed by the kernel, its counter says so
   static constexpr ExitStatus lost() { return {Kind::lost, 0}; }  // ended with its sandbox; nobody knows how
 
   // From waitpid()'s status word.

@@ -34,6 +34,8 @@ constexpr NamedResource kResources[] = {
     {"rss", RLIMIT_RSS},     {"stack", RLIMIT_STACK},
 };
 
+constexpr gid_t kOwnSavedGroup = 65533;  // nobody's on common systems
+
 std::optional<rlim_t> parse_limit(std::string_view text) {
   if (text == "unlimited") return RLIM_INFINITY;
   const auto number = parse_number(text);
@@ -144,8 +146,12 @@ bool drop_privileges(const Options& options, wire::Failure& failure) {
       if (!(errno == EPERM && count == 0)) return fail(failure, "setgroups", "");
     }
   }
-  if (options.gid && ::setresgid(*options.gid, *options.gid, *options.gid) != 0)
-    return fail(failure, "setresgid", std::to_string(*options.gid));
+  // A saved group of its own, where permitted: prlimit(2) asks for nothing but equal ids, and a command that lowers the
+  // helper's limits would lame it. Commands do not inherit it: exec sets the saved group to the effective one.
+  const gid_t gid = options.gid.value_or(::getegid());
+  if (::setresgid(gid, gid, kOwnSavedGroup) != 0 && options.gid && ::setresgid(gid, gid, gid) != 0) {
+    return fail(failure, "setresgid", std::to_string(gid));
+  }
   if (options.uid && ::setresuid(*options.uid, *options.uid, *options.uid) != 0)
     return fail(failure, "setresuid", std::to_string(*options.uid));
   if (options.drop_caps) {
@@ -163,7 +169,7 @@ bool drop_privileges(const Options& options, wire::Failure& failure) {
     return fail(failure, "check of uid", "");
   gid_t rg = 0, eg = 0, sg = 0;
   if (options.gid &&
-      (::getresgid(&rg, &eg, &sg) != 0 || rg != *options.gid || eg != *options.gid || sg != *options.gid)) {
+      (::getresgid(&rg, &eg, &sg) != 0 || rg != gid || eg != gid || (sg != gid && sg != kOwnSavedGroup))) {
     return fail(failure, "check of gid", "");
   }
   if (options.drop_caps && !capabilities_empty()) return fail(failure, "check of capabilities", "");

@@ -29,7 +29,7 @@ namespace awm::helper {
 namespace {
 
 constexpr std::size_t kReadSize = std::size_t{64} << 10;
-constexpr std::size_t kOutboxLimit = std::size_t{64} << 20;  // then requests are not read on until the client has read
+constexpr std::size_t kOutboxLimit = std::size_t{16} << 20;  // then no request is looked at until the client has read
 constexpr Micros kKillPeriod = 3 * kMillisecond;
 constexpr Micros kKillLimit = 5 * kSecond;
 constexpr std::size_t kMaxLeftovers = 64;
@@ -199,6 +199,7 @@ class Server {
   [[nodiscard]] int timeout() const;
   void on_time();
   void read_wire();
+  bool handle_frames();
   void read_signals();
   void reap();
   void violation(const std::string& text);
@@ -334,6 +335,7 @@ bool Server::prepare(wire::Failure& failure) {
 int Server::run() {
   while (!done_) {
     if (!context_.outbox.flush(out_)) break;
+    if (handle_frames()) continue;
     polled_.clear();
     watches_.clear();
     const Micros at = now();
@@ -489,10 +491,19 @@ void Server::read_wire() {
     return;
   }
   parser_.feed(std::string_view(buffer, static_cast<std::size_t>(n)));
+}
+
+// Handles what has come, as long as the answers find room. True: something was done, and more may be there.
+bool Server::handle_frames() {
   wire::Header header;
   std::string_view payload;
-  while (!done_ && parser_.next(header, payload)) handle(header, payload);
-  if (parser_.broken()) violation("a frame longer than " + std::to_string(wire::kMaxPayload) + " bytes");
+  bool any = false;
+  while (!done_ && context_.outbox.size() < kOutboxLimit && parser_.next(header, payload)) {
+    handle(header, payload);
+    any = true;
+  }
+  if (!done_ && parser_.broken()) violation("a frame longer than " + std::to_string(wire::kMaxPayload) + " bytes");
+  return any;
 }
 
 void Server::read_signals() {
@@ -1160,7 +1171,7 @@ bool Outbox::flush(int fd) {
     bytes_.clear();
     if (bytes_.capacity() > (std::size_t{4} << 20)) std::string{}.swap(bytes_);
     sent_ = 0;
-  } else if (sent_ > (std::size_t{1} << 20)) {
+  } else if (sent_ > bytes_.size() / 2) {
     bytes_.erase(0, sent_);
     sent_ = 0;
   }

@@ -96,7 +96,8 @@ Result<std::optional<UniqueFd>> accept_one(const Scope& scope, int listener, std
 Result<UniqueFd> connect_loopback(const Scope& scope, int port, Where at = Where::current());
 // From now on closing this TCP socket resets the connection instead of ending it politely.
 void reset_on_close(int fd) noexcept;
-// Connects to a host's port, each of its addresses in turn; the name is resolved by the system's resolver, which may take its own time.
+// Connects to a host's port, each of its addresses in turn; the name is resolved by the system's resolver, which may
+// take its own time.
 Result<UniqueFd> connect_tcp(const Scope& scope, const std::string& host, uint16_t port, Deadline deadline,
                              Where at = Where::current());
 Result<UniqueFd> event_fd(const Scope& scope, std::string_view name, Where at = Where::current());

@@ -174,14 +174,22 @@ bool Client::at_end() {
 
 Frame Client::wait(uint32_t id) {
   Frame frame;
+  const auto early = early_.find(id);
+  if (early != early_.end()) {
+    frame = std::move(early->second);
+    early_.erase(early);
+    return frame;
+  }
   while (next(frame)) {
     if (frame.type == wire::Type::data) {
       (frame.flags == static_cast<uint16_t>(wire::Stream::err) ? err : out)[frame.id] += frame.payload;
     } else if (frame.id == id && frame.type != wire::Type::window) {
       return frame;
-    } else if (frame.type != wire::Type::window) {
+    } else if (frame.type == wire::Type::fatal) {
       unexpected(frame);
       break;
+    } else if (frame.type != wire::Type::window) {
+      early_.emplace(frame.id, std::move(frame));
     }
   }
   ADD_FAILURE() << "no answer to request " << id;

@@ -100,6 +100,7 @@ class Client {
   pid_t pid_ = -1;
   uint32_t last_id_ = 0;
   wire::FrameParser parser_;
+  std::map<uint32_t, Frame> early_;  // answers that came while another was waited for
 };
 
 // Processes on this machine whose command line holds `text`.

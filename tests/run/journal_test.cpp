@@ -34,7 +34,9 @@ class JournalTest : public testing::Test {
   TempFolder folder_;
 };
 
-Json record(const char* type, const char* id) { return Json{{"type", type}, {"instance_id", id}}; }
+Json record(const char* type, const char* id) {
+  return Json{{"type", type}, {"instance_id", id}};
+}
 
 TEST_F(JournalTest, RemembersWhereEachSampleStands) {
   {
@@ -85,7 +87,9 @@ TEST_F(JournalTest, EveryTornTailIsCutOffAndTheRestKept) {
 }
 
 TEST_F(JournalTest, ABrokenLineInTheMiddleIsNamed) {
-  { const auto journal = create(); }
+  {
+    const auto journal = create();
+  }
   ASSERT_TRUE(write_file(journal_path(folder()), text() + "{\"type\":\n{\"type\":\"x\"}\n"));
   const auto journal = Journal::open(scope, folder());
   ASSERT_FALSE(journal);
@@ -100,7 +104,9 @@ TEST_F(JournalTest, TwoWritersAreRefused) {
 }
 
 TEST_F(JournalTest, AFolderWithARunIsNotStartedAnew) {
-  { const auto journal = create(); }
+  {
+    const auto journal = create();
+  }
   const auto again = Journal::create(scope, folder(), Json::object());
   ASSERT_FALSE(again);
   EXPECT_EQ(again.error().code, Errc::already_exists);

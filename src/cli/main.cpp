@@ -1,0 +1,29 @@
+#include <CLI/CLI.hpp>
+
+#include "base/ledger.h"
+#include "cli/command.h"
+#include "os/log.h"
+#include "os/stop.h"
+
+int main(int argc, char** argv) {
+  CLI::App app("Runs coding agents over SWE-bench-like tasks, judges every patch at once, and leaks nothing.", "awm");
+  app.set_version_flag("--version", std::string("awm ") + AWM_VERSION);
+  app.require_subcommand(1);
+  app.get_formatter()->column_width(34);
+  awm::Action action;
+  awm::add_run_command(app, action);
+  awm::add_replay_command(app, action);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : awm::exit_code::usage;
+  }
+  const awm::Scope scope("process");
+  auto stop = awm::Stop::create(scope);
+  if (!stop) {
+    awm::log_error(stop.error().message());
+    return awm::exit_code::failed;
+  }
+  return action(awm::Program{.scope = scope, .stop = **stop});
+}

@@ -1,0 +1,382 @@
+#include "run/sample.h"
+
+#include <fmt/format.h>
+
+#include "base/json.h"
+#include "base/text.h"
+#include "event/stream.h"
+#include "llm/registry.h"
+#include "memory/experience.h"
+#include "os/log.h"
+#include "runtime/runtime.h"
+
+namespace awm {
+namespace {
+
+// A sample while it is worked on: the stages below read from top to bottom in run_sample().
+class SampleRun {
+ public:
+  SampleRun(const RunServices& services, const SampleSettings& settings, const SampleTask& task, const Scope& scope)
+      : services_(services), settings_(settings), task_(task), row_(*task.row), scope_(scope.child(task.row->instance_id)) {
+    result_.instance_id = row_.instance_id;
+    folder_ = sample_folder(settings.output_dir, row_.instance_id);
+  }
+
+  SampleResult work() {
+    Result<void> done = make_patch();
+    if (done && !final_) done = judge();
+    if (!done) finish_with_error(done.error());
+    if (!final_) finish(SampleVerdict::skipped, "", "not judged, as asked");
+    write_views();
+    return std::move(result_);
+  }
+
+ private:
+  // --- the patch -----------------------------------------------------------------------------------------------------------
+  Result<void> make_patch() {
+    if (auto made = make_folders(folder_); !made) return std::unexpected(std::move(made).error().within("make the sample's folder"));
+    if (task_.given_patch) {
+      result_.agent_end = "given";
+      return save_patch(*task_.given_patch);
+    }
+    if (!task_.earlier_patch_record.empty()) {
+      AWM_TRY(const bool there, take_earlier_patch());
+      if (there) return {};
+    }
+    // A sandbox lost in the middle is no fault of the agent's: one fresh try, then an error.
+    for (int attempt = 1;; ++attempt) {
+      AWM_CHECK(record(Json{{"type", "started"}}));
+      AWM_TRY(const bool again, roll_out(attempt));
+      if (!again) return {};
+      log_warning(fmt::format("{}: the sandbox was lost; one fresh try", row_.instance_id));
+    }
+  }
+
+  // What an earlier run of awm made and could not judge any more. False when the file is not what the journal says.
+  Result<bool> take_earlier_patch() {
+    const auto json = parse_json(task_.earlier_patch_record, "the journal's patch record");
+    if (!json) return false;
+    auto patch = awm::read_file(join_path(folder_, "patch.diff"));
+    if (!patch || sha256_hex(*patch) != string_or(*json, "patch_sha256", "")) return false;
+    const auto earlier = sample_result_from_json(*json);
+    result_.agent_end = earlier.agent_end;
+    result_.iterations = earlier.iterations;
+    result_.cost = earlier.cost;
+    result_.cost_known = earlier.cost_known;
+    result_.usage = earlier.usage;
+    result_.agent_seconds = earlier.agent_seconds;
+    result_.patch = *std::move(patch);
+    return true;
+  }
+
+  // The agent at work, once. True: its sandbox was lost, and a fresh try is due.
+  Result<bool> roll_out(int attempt) {
+    const auto began = Clock::now();
+    const Scope scope = scope_.child(attempt == 1 ? "agent" : "agent-again");
+    const auto events = join_path(folder_, "events.jsonl");
+    // A try that was broken off leaves its events; they are no part of this one.
+    AWM_CHECK(remove_tree(events));
+
+    RuntimeParts parts;
+    auto sandbox = services_.make_sandbox(row_, "agent", scope.child("sandbox"));
+    if (!sandbox) return std::unexpected(std::move(sandbox).error());
+    parts.sandbox = *std::move(sandbox);
+    AWM_TRY(parts.stream, EventStream::open(scope.child("stream"), events));
+    parts.registry = std::make_unique<LlmRegistry>();
+    auto llm = make_llm(*services_.llm, *services_.http, *services_.stop, scope.child("llm"));
+    if (!llm) return std::unexpected(std::move(llm).error());
+    Llm* const model = llm->get();
+    AWM_CHECK(parts.registry->add("agent", *services_.llm, *std::move(llm)));
+
+    RuntimeSettings runtime_settings;
+    Runtime runtime(std::move(parts), runtime_settings, scope, services_.exit_hooks);
+    bool lost = false;
+    Result<void> worked = work_in(runtime, *model, lost);
+    result_.agent_seconds += Seconds(Clock::now() - began).count();
+    if (worked && !lost) worked = record_patch();
+    // Law 5: the patch is on disk before the sandbox that made it is given back.
+    note_release("agent", runtime.close());
+    if (!worked) return std::unexpected(std::move(worked).error());
+    if (lost && attempt >= 2) {
+      return fail(Errc::lost, "work in", "the agent's sandbox", lost_error_.empty() ? "it was lost twice" : "it was lost twice: " + lost_error_);
+    }
+    return lost;
+  }
+
+  Result<void> work_in(Runtime& runtime, Llm& model, bool& lost) {
+    if (auto connected = runtime.connect(Deadline::in(Seconds(settings_.connect_timeout))); !connected) {
+      if (connected.error().code == Errc::lost) {
+        lost = true;
+        lost_error_ = connected.error().message();
+        return {};
+      }
+      return connected;
+    }
+    Sandbox& sandbox = *runtime.sandbox();
+    auto start_head = find_start_head(sandbox);
+    if (!start_head) return std::unexpected(std::move(start_head).error());
+
+    AgentTask agent_task{.instance_id = row_.instance_id,
+                         .repo = row_.repo,
+                         .problem_statement = row_.problem_statement,
+                         .base_commit = row_.base_commit};
+    RolloutSettings rollout = settings_.rollout;
+    rollout.output_folder = folder_;
+    auto outcome = run_rollout(runtime, model, agent_task, rollout, *services_.stop);
+    for (const auto& problem : outcome.save_problems) log_warning(row_.instance_id + ": " + problem.message());
+    result_.agent_end = to_string(outcome.end);
+    result_.iterations = outcome.iterations;
+    result_.cost += outcome.cost;
+    result_.cost_known = outcome.cost_known;
+    result_.usage.prompt_tokens += outcome.usage.prompt_tokens;
+    result_.usage.completion_tokens += outcome.usage.completion_tokens;
+    result_.usage.cached_tokens += outcome.usage.cached_tokens;
+    result_.usage.reasoning_tokens += outcome.usage.reasoning_tokens;
+    result_.usage.reported = result_.usage.reported || outcome.usage.reported;
+
+    switch (outcome.end) {
+      case RolloutEnd::sandbox_lost:
+        lost = true;
+        if (outcome.error) lost_error_ = outcome.error->message();
+        return {};
+      case RolloutEnd::stopped: return std::unexpected(stopped_error("work on", row_.instance_id));
+      case RolloutEnd::llm_error:
+        llm_failure_ = outcome.llm_failure;
+        return std::unexpected(outcome.error.value_or(Error{.code = Errc::unavailable, .operation = "ask", .object = "the model", .cause = "it did not answer"}));
+      case RolloutEnd::io_error:
+        return std::unexpected(outcome.error.value_or(Error{.code = Errc::io, .operation = "write", .object = folder_, .cause = "failed"}));
+      default: break;
+    }
+    // Whatever else ended it: what the agent left counts, as everywhere in the field.
+    if (settings_.rollout.agent_class == "BashAgent") {
+      result_.patch = outcome.submission.value_or("");
+      return {};
+    }
+    auto patch = extract_patch(sandbox, *start_head);
+    if (!patch) {
+      if (patch.error().code == Errc::lost) {
+        lost = true;
+        lost_error_ = patch.error().message();
+        return {};
+      }
+      return std::unexpected(std::move(patch).error());
+    }
+    result_.patch = *std::move(patch);
+    return {};
+  }
+
+  Result<void> save_patch(std::string patch) {
+    result_.patch = std::move(patch);
+    AWM_CHECK(record(Json{{"type", "started"}}));
+    return record_patch();
+  }
+
+  Result<void> record_patch() {
+    AWM_CHECK(awm::write_file(join_path(folder_, "patch.diff"), result_.patch, true));
+    Json json = to_json(result_);
+    json["type"] = "patch";
+    json.erase("verdict");
+    json.erase("reason");
+    json["patch_sha256"] = sha256_hex(result_.patch);
+    json["patch_bytes"] = result_.patch.size();
+    return record(std::move(json));
+  }
+
+  // --- the verdict ---------------------------------------------------------------------------------------------------------
+  Result<void> judge() {
+    if (settings_.skip_evaluation) return {};
+    const auto began = Clock::now();
+    JudgeSettings judge_settings = settings_.judge;
+    judge_settings.log_folder = evaluation_folder(settings_.output_dir, settings_.run_id, settings_.model_name, row_.instance_id);
+    if (trim(result_.patch).empty()) {
+      // Nothing to run: the reference, too, calls it unresolved without a container.
+      finish(SampleVerdict::failed, "empty_patch", "the patch is empty");
+      return {};
+    }
+    for (int attempt = 1;; ++attempt) {
+      const Scope scope = scope_.child(attempt == 1 ? "judge" : "judge-again");
+      auto made = services_.make_sandbox(row_, "judge", scope.child("sandbox"));
+      if (!made) return std::unexpected(std::move(made).error());
+      const std::unique_ptr<Sandbox> sandbox = *std::move(made);
+      Result<void> judged = judge_in(*sandbox, judge_settings);
+      result_.judge_seconds = Seconds(Clock::now() - began).count();
+      // Law 5: the verdict is on disk (finish() wrote it) before its sandbox is given back.
+      note_release("judge", sandbox->close());
+      if (judged) return {};
+      if (judged.error().code != Errc::lost || attempt >= 2) return judged;
+      log_warning(fmt::format("{}: the judge's sandbox was lost; one fresh try", row_.instance_id));
+    }
+  }
+
+  Result<void> judge_in(Sandbox& sandbox, const JudgeSettings& judge_settings) {
+    AWM_CHECK(sandbox.connect(Deadline::in(Seconds(settings_.connect_timeout))));
+    AWM_TRY(const auto judgement, judge_patch(sandbox, row_, result_.patch, judge_settings));
+    switch (judgement.verdict) {
+      case JudgeVerdict::passed: finish(SampleVerdict::passed, "", judgement.summary); break;
+      case JudgeVerdict::tests_failed: finish(SampleVerdict::failed, "tests_failed", judgement.summary); break;
+      case JudgeVerdict::patch_failed: finish(SampleVerdict::failed, "patch_failed", judgement.summary); break;
+      case JudgeVerdict::empty_patch: finish(SampleVerdict::failed, "empty_patch", judgement.summary); break;
+      case JudgeVerdict::timed_out: finish(SampleVerdict::failed, "time_out", judgement.summary); break;
+    }
+    return {};
+  }
+
+  // --- the end -------------------------------------------------------------------------------------------------------------
+  void finish(SampleVerdict verdict, std::string_view reason, std::string_view message) {
+    result_.verdict = verdict;
+    result_.reason = reason;
+    result_.message = to_valid_utf8(message);
+    result_.timestamp = iso_time();
+    final_ = true;
+    Json json = to_json(result_);
+    json["type"] = verdict == SampleVerdict::error || verdict == SampleVerdict::interrupted ? "error" : "verdict";
+    if (auto written = record(std::move(json)); !written) {
+      log_error(fmt::format("{}: the verdict ({}) could not be written to the journal: {}", row_.instance_id, to_string(verdict), written.error().message()));
+      journal_failed_ = true;
+    }
+  }
+
+  void finish_with_error(const Error& error) {
+    if (final_) return;  // a verdict stands, whatever comes after
+    if (error.code == Errc::stopped) return finish(SampleVerdict::interrupted, "stopped", error.message());
+    std::string_view reason = "runtime";
+    if (llm_failure_) {
+      reason = "api";
+    } else if (error.os_errno == ENOSPC || error.os_errno == EDQUOT) {
+      reason = "disk";
+    } else if (result_.agent_end.empty() && (error.code == Errc::not_found || error.code == Errc::unavailable)) {
+      reason = "setup";
+    } else if (!result_.agent_end.empty()) {
+      reason = "judge";
+    }
+    finish(SampleVerdict::error, reason, hide_secrets(error.message()));
+  }
+
+  void note_release(std::string_view which, const ReleaseReport& report) {
+    if (report.clean()) return;
+    for (const auto& problem : report.problems) {
+      const std::string words = fmt::format("{} sandbox: {}", which, problem.message());
+      result_.release_errors.push_back(words);
+      log_warning(row_.instance_id + ": " + words);
+      (void)record(Json{{"type", "release"}, {"which", which}, {"release_error", words}});
+    }
+  }
+
+  Result<void> record(Json json) {
+    json["instance_id"] = row_.instance_id;
+    return services_.journal->append(std::move(json));
+  }
+
+  // result.json: this sample's line of results.jsonl. A view: losing it loses nothing.
+  void write_views() {
+    Experience experience{.instance_id = row_.instance_id,
+                          .problem_statement = row_.problem_statement,
+                          .diff_patch = result_.patch,
+                          .test_output = result_.message,
+                          .task_type = task_type_of(row_.problem_statement),
+                          .timestamp = result_.timestamp,
+                          .model_name = settings_.model_name};
+    switch (result_.verdict) {
+      case SampleVerdict::passed: experience.test_result = "PASS"; break;
+      case SampleVerdict::failed: experience.test_result = "FAIL"; break;
+      case SampleVerdict::skipped: experience.test_result = "SKIPPED"; break;
+      default: experience.test_result = "ERROR"; break;
+    }
+    const auto events = join_path(folder_, "events.jsonl");
+    if (exists(events)) {
+      if (auto steps = experience_steps(events)) experience.history = *std::move(steps);
+    }
+    Json json = to_json(experience);
+    if (!result_.reason.empty()) json["reason"] = result_.reason;
+    if (result_.verdict == SampleVerdict::error) json["error"] = result_.message;
+    if (!result_.release_errors.empty()) json["release_error"] = join(result_.release_errors, "; ");
+    json["agent_end"] = result_.agent_end;
+    json["cost"] = result_.cost;
+    if (auto written = awm::write_file(join_path(folder_, "result.json"), dump_json(json) + "\n"); !written) {
+      log_warning(row_.instance_id + ": " + written.error().message());
+    }
+  }
+
+  const RunServices& services_;
+  const SampleSettings& settings_;
+  const SampleTask& task_;
+  const Row& row_;
+  Scope scope_;
+  std::string folder_;
+  SampleResult result_;
+  bool final_ = false;
+  bool journal_failed_ = false;
+  std::optional<LlmFailure> llm_failure_;
+  std::string lost_error_;
+};
+
+// One folder name from a model's name, as SWE-bench writes it.
+std::string model_folder(const std::string& model_name) { return replace_all(model_name, "/", "__"); }
+
+}  // namespace
+
+std::string_view to_string(SampleVerdict verdict) {
+  switch (verdict) {
+    case SampleVerdict::passed: return "passed";
+    case SampleVerdict::failed: return "failed";
+    case SampleVerdict::error: return "error";
+    case SampleVerdict::skipped: return "skipped";
+    case SampleVerdict::interrupted: return "interrupted";
+  }
+  return "error";
+}
+
+std::string sample_folder(const std::string& output_dir, const std::string& instance_id) {
+  return join_path(join_path(output_dir, "samples"), instance_id);
+}
+
+std::string evaluation_folder(const std::string& output_dir, const std::string& run_id, const std::string& model_name,
+                              const std::string& instance_id) {
+  return join_path(output_dir, fmt::format("logs/run_evaluation/{}/{}/{}", run_id, model_folder(model_name), instance_id));
+}
+
+SampleResult run_sample(const RunServices& services, const SampleSettings& settings, const SampleTask& task, const Scope& scope) {
+  return SampleRun(services, settings, task, scope).work();
+}
+
+Json to_json(const SampleResult& result) {
+  Json json{{"instance_id", result.instance_id},
+            {"verdict", to_string(result.verdict)},
+            {"reason", result.reason},
+            {"message", result.message},
+            {"agent_end", result.agent_end},
+            {"iterations", result.iterations},
+            {"cost", result.cost},
+            {"cost_known", result.cost_known},
+            {"prompt_tokens", result.usage.prompt_tokens},
+            {"completion_tokens", result.usage.completion_tokens},
+            {"cached_tokens", result.usage.cached_tokens},
+            {"agent_seconds", result.agent_seconds},
+            {"judge_seconds", result.judge_seconds}};
+  if (!result.timestamp.empty()) json["timestamp"] = result.timestamp;
+  return json;
+}
+
+SampleResult sample_result_from_json(const Json& record) {
+  SampleResult result;
+  result.instance_id = string_or(record, "instance_id", "");
+  const auto verdict = string_or(record, "verdict", "error");
+  for (const auto candidate : {SampleVerdict::passed, SampleVerdict::failed, SampleVerdict::error, SampleVerdict::skipped, SampleVerdict::interrupted}) {
+    if (to_string(candidate) == verdict) result.verdict = candidate;
+  }
+  result.reason = string_or(record, "reason", "");
+  result.message = string_or(record, "message", "");
+  result.agent_end = string_or(record, "agent_end", "");
+  result.iterations = static_cast<int>(get_int(record, "iterations").value_or(0));
+  result.cost = get_number(record, "cost").value_or(0);
+  result.cost_known = get_bool(record, "cost_known").value_or(false);
+  result.usage.prompt_tokens = get_int(record, "prompt_tokens").value_or(0);
+  result.usage.completion_tokens = get_int(record, "completion_tokens").value_or(0);
+  result.usage.cached_tokens = get_int(record, "cached_tokens").value_or(0);
+  result.agent_seconds = get_number(record, "agent_seconds").value_or(0);
+  result.judge_seconds = get_number(record, "judge_seconds").value_or(0);
+  result.timestamp = string_or(record, "timestamp", "");
+  return result;
+}
+
+}  // namespace awm
