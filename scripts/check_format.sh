@@ -9,7 +9,7 @@ if [ "${1:-}" = --fix ]; then how=(-i); shift; fi
 list() {
   if [ $# -gt 0 ]; then printf '%s\0' "$@"; return; fi
   if git rev-parse --is-inside-work-tree >/dev/null 2>&1; then
-    git ls-files -z -- '*.h' '*.cpp' '*.cc' '*.hpp'
+    git ls-files -z -co --exclude-standard -- '*.h' '*.cpp' '*.cc' '*.hpp'
   else
     find src tests bench examples -name '*.h' -print0 -o -name '*.cpp' -print0 2>/dev/null
   fi

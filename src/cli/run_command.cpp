@@ -34,12 +34,15 @@ int run_action(const Program& program, const RunOptions& options, const std::vec
   hooks.run_all();
   if (!summary) {
     log_error(summary.error().message());
-    return summary.error().code == Errc::invalid_input || summary.error().code == Errc::not_found || summary.error().code == Errc::already_exists
+    return summary.error().code == Errc::invalid_input || summary.error().code == Errc::not_found ||
+                   summary.error().code == Errc::already_exists
                ? exit_code::usage
                : exit_code::failed;
   }
   constexpr int standard_output = 1;
-  print_out(summary_text(*summary, sys::is_terminal(standard_output) ? static_cast<std::size_t>(sys::terminal_columns(standard_output)) : 160));
+  print_out(summary_text(*summary, sys::is_terminal(standard_output)
+                                       ? static_cast<std::size_t>(sys::terminal_columns(standard_output))
+                                       : 160));
   return exit_code_of(*summary);
 }
 
@@ -54,17 +57,29 @@ void add_run_command(CLI::App& app, Action& action) {
   command->add_option("--limit", options->limit, "at most this many tasks; 0: all")->check(CLI::NonNegativeNumber);
   command->add_option("--shuffle", options->shuffle_seed, "work in an order drawn with this seed");
 
-  command->add_option("--config", options->config_file, "OpenHands' config.toml (default: ./config.toml where there is one)");
+  command->add_option("--config", options->config_file,
+                      "OpenHands' config.toml (default: ./config.toml where there is one)");
   command->add_option("--llm-config", options->llm_config, "section of it, as llm.NAME (default: [llm])");
   command->add_option("--model", options->model, "model, with LiteLLM's prefix: openrouter/…, openai/…, hosted_vllm/…");
   command->add_option("--base-url", options->base_url, "the server, where the prefix does not say");
-  command->add_option("--api-key-env", options->api_key_env, "environment variables that hold keys, each with its own rate limit")->delimiter(',');
+  command
+      ->add_option("--api-key-env", options->api_key_env,
+                   "environment variables that hold keys, each with its own rate limit")
+      ->delimiter(',');
 
   command->add_option("--agent-class", options->agent_class, "CodeActAgent or BashAgent")->capture_default_str();
-  command->add_option("--max-iterations", options->max_iterations, "answers of the model a sample may use")->check(CLI::PositiveNumber)->capture_default_str();
-  command->add_option("--max-budget-per-task", options->max_budget_per_task, "US dollars a sample may cost; 0: no limit")->check(CLI::NonNegativeNumber);
-  command->add_option("--command-timeout", options->command_timeout, "seconds for one command of the agent; 0: the agent's own")->check(CLI::NonNegativeNumber);
-  command->add_option("--predictions", options->predictions, "judge these patches instead of running an agent (.jsonl, .json, preds.json, output.jsonl)");
+  command->add_option("--max-iterations", options->max_iterations, "answers of the model a sample may use")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  command
+      ->add_option("--max-budget-per-task", options->max_budget_per_task, "US dollars a sample may cost; 0: no limit")
+      ->check(CLI::NonNegativeNumber);
+  command
+      ->add_option("--command-timeout", options->command_timeout,
+                   "seconds for one command of the agent; 0: the agent's own")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--predictions", options->predictions,
+                      "judge these patches instead of running an agent (.jsonl, .json, preds.json, output.jsonl)");
   command->add_flag("--gold", options->gold, "judge the rows' own patches instead of running an agent");
 
   command->add_option("--sandbox", options->sandbox, "where commands run: local (bubblewrap)")->capture_default_str();
@@ -73,7 +88,9 @@ void add_run_command(CLI::App& app, Action& action) {
   command->add_option("--env-setup", options->env_setup, "shell prelude for every shell and test run");
 
   command->add_flag("--skip-evaluation", options->skip_evaluation, "make patches, do not judge them");
-  command->add_option("--eval-timeout", options->eval_timeout, "seconds for one test run")->check(CLI::PositiveNumber)->capture_default_str();
+  command->add_option("--eval-timeout", options->eval_timeout, "seconds for one test run")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
 
   command->add_option("--output-dir", options->output_dir, "where everything goes (default: runs/TIME)");
   command->add_option("--run-id", options->run_id, "the run's name in reports (default: the time)");

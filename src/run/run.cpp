@@ -18,7 +18,8 @@
 namespace awm {
 namespace {
 
-// Descriptors that a run holds besides its samples: standard streams, journal, log, stop, HTTP pool, a reader now and then.
+// Descriptors that a run holds besides its samples: standard streams, journal, log, stop, HTTP pool, a reader now and
+// then.
 constexpr uint64_t base_descriptors = 32;
 constexpr uint64_t descriptors_per_sample = 3;
 
@@ -38,7 +39,10 @@ std::string default_run_id() {
 class Run {
  public:
   Run(const RunEnvironment& environment, RunOptions options, std::vector<std::string> given)
-      : env_(environment), options_(std::move(options)), given_(std::move(given)), scope_(environment.scope.child("run")) {}
+      : env_(environment),
+        options_(std::move(options)),
+        given_(std::move(given)),
+        scope_(environment.scope.child("run")) {}
 
   Result<RunSummary> go() {
     const auto began = Clock::now();
@@ -59,7 +63,8 @@ class Run {
   }
 
  private:
-  // --- before anything is made ---------------------------------------------------------------------------------------------
+  // --- before anything is made
+  // ---------------------------------------------------------------------------------------------
   Result<void> open_earlier() {
     if (options_.resume_from.empty()) return {};
     std::string folder = options_.resume_from;
@@ -79,16 +84,19 @@ class Run {
     }
     const auto& classes = agent_classes();
     if (std::find(classes.begin(), classes.end(), options_.agent_class) == classes.end()) {
-      return fail(Errc::invalid_input, "use", "--agent-class " + options_.agent_class, "there is no such agent", "choose one of " + join(classes, ", "));
+      return fail(Errc::invalid_input, "use", "--agent-class " + options_.agent_class, "there is no such agent",
+                  "choose one of " + join(classes, ", "));
     }
     if (options_.sandbox != "local") {
-      return fail(Errc::invalid_input, "use", "--sandbox " + options_.sandbox, "there is no such sandbox", "choose local");
+      return fail(Errc::invalid_input, "use", "--sandbox " + options_.sandbox, "there is no such sandbox",
+                  "choose local");
     }
     if (options_.gold && !options_.predictions.empty()) {
       return fail(Errc::invalid_input, "use", "--gold", "it excludes --predictions", "leave one of them out");
     }
     if (patches_given() && options_.skip_evaluation) {
-      return fail(Errc::invalid_input, "use", "--skip-evaluation", "given patches that are not judged leave nothing to do");
+      return fail(Errc::invalid_input, "use", "--skip-evaluation",
+                  "given patches that are not judged leave nothing to do");
     }
     return {};
   }
@@ -103,7 +111,10 @@ class Run {
       settings_model_name_ = options_.gold ? "gold" : "";
       return {};
     }
-    LlmFlags flags{.section = options_.llm_config, .model = options_.model, .base_url = options_.base_url, .api_key_env = options_.api_key_env};
+    LlmFlags flags{.section = options_.llm_config,
+                   .model = options_.model,
+                   .base_url = options_.base_url,
+                   .api_key_env = options_.api_key_env};
     AWM_TRY(llm_, resolve_llm(settings_, flags));
     settings_model_name_ = llm_->model;
     return {};
@@ -112,15 +123,20 @@ class Run {
   Result<void> read_tasks() {
     AWM_TRY(rows_, read_rows(options_.datasets));
     dataset_hash_ = hash_of(rows_);
-    RowFilter filter{.repo = options_.repo_filter, .instances = options_.instances, .limit = options_.limit, .shuffle_seed = options_.shuffle_seed};
+    RowFilter filter{.repo = options_.repo_filter,
+                     .instances = options_.instances,
+                     .limit = options_.limit,
+                     .shuffle_seed = options_.shuffle_seed};
     AWM_TRY(rows_, filter_rows(std::move(rows_), filter));
     if (rows_.empty()) {
-      return fail(Errc::invalid_input, "choose from", join(options_.datasets, ", "), "no row is left after the filters", "check --repo-filter and --limit");
+      return fail(Errc::invalid_input, "choose from", join(options_.datasets, ", "), "no row is left after the filters",
+                  "check --repo-filter and --limit");
     }
     if (journal_) {
       const auto before = string_or(journal_->header(), "dataset_hash", dataset_hash_);
       if (before != dataset_hash_ && !options_.force) {
-        return fail(Errc::invalid_input, "resume", options_.output_dir, "the data set is not the one the run began with", "bring the old one back, or add --force");
+        return fail(Errc::invalid_input, "resume", options_.output_dir,
+                    "the data set is not the one the run began with", "bring the old one back, or add --force");
       }
     }
     if (!options_.predictions.empty()) {
@@ -133,10 +149,12 @@ class Run {
         if (!known.contains(prediction.instance_id)) ++unknown_predictions_;
       }
       if (unknown_predictions_ > 0) {
-        log_warning(fmt::format("{}: {} predictions are for no chosen row and are left out", options_.predictions, unknown_predictions_));
+        log_warning(fmt::format("{}: {} predictions are for no chosen row and are left out", options_.predictions,
+                                unknown_predictions_));
       }
       std::erase_if(rows_, [&](const Row& row) { return !given_patches_.contains(row.instance_id); });
-      if (rows_.empty()) return fail(Errc::invalid_input, "judge", options_.predictions, "none of its predictions is for a chosen row");
+      if (rows_.empty())
+        return fail(Errc::invalid_input, "judge", options_.predictions, "none of its predictions is for a chosen row");
     }
     if (settings_model_name_.empty()) settings_model_name_ = "unknown";
     return {};
@@ -155,7 +173,8 @@ class Run {
     }
     if (!options_.repos.empty()) {
       AWM_TRY(repos_folder_, absolute_path(options_.repos));
-      if (!is_folder(repos_folder_)) return fail(Errc::not_found, "use", "--repos " + options_.repos, "there is no such folder");
+      if (!is_folder(repos_folder_))
+        return fail(Errc::not_found, "use", "--repos " + options_.repos, "there is no such folder");
     }
     AWM_CHECK(check_local_sandbox(env_.spawner, scope_));
     // What killed runs left behind on this machine.
@@ -170,7 +189,8 @@ class Run {
     return {};
   }
 
-  // --- the output folder ---------------------------------------------------------------------------------------------------
+  // --- the output folder
+  // ---------------------------------------------------------------------------------------------------
   Result<void> open_output() {
     if (journal_) {
       options_.run_id = string_or(journal_->header(), "run_id", options_.run_id);
@@ -180,18 +200,15 @@ class Run {
       AWM_TRY(options_.output_dir, absolute_path(options_.output_dir));
       for (const auto* foreign : {"checkpoint.json", "results.jsonl"}) {
         if (exists(join_path(options_.output_dir, foreign)) && !exists(journal_path(options_.output_dir))) {
-          return fail(Errc::already_exists, "use", options_.output_dir, std::string("it holds the ") + foreign + " of another program's run", "name another --output-dir");
+          return fail(Errc::already_exists, "use", options_.output_dir,
+                      std::string("it holds the ") + foreign + " of another program's run",
+                      "name another --output-dir");
         }
       }
       AWM_CHECK(make_folders(options_.output_dir));
-      Json header{{"awm_version", AWM_VERSION},
-                  {"run_id", options_.run_id},
-                  {"model_name", settings_model_name_},
-                  {"dataset_hash", dataset_hash_},
-                  {"tasks", rows_.size()},
-                  {"memory_lag", 1},
-                  {"host", sys::host_name()},
-                  {"settings", to_json(options_)}};
+      Json header{{"awm_version", AWM_VERSION},    {"run_id", options_.run_id},    {"model_name", settings_model_name_},
+                  {"dataset_hash", dataset_hash_}, {"tasks", rows_.size()},        {"memory_lag", 1},
+                  {"host", sys::host_name()},      {"settings", to_json(options_)}};
       AWM_TRY(journal_, Journal::create(scope_, options_.output_dir, header));
       AWM_CHECK(write_config_view());
     }
@@ -225,14 +242,17 @@ class Run {
     return {};
   }
 
-  // --- the samples ---------------------------------------------------------------------------------------------------------
+  // --- the samples
+  // ---------------------------------------------------------------------------------------------------------
   void work() {
     RunServices services{.http = http_.get(),
                          .llm = llm_ ? &*llm_ : nullptr,
                          .stop = &env_.stop,
                          .exit_hooks = &env_.exit_hooks,
                          .journal = journal_.get(),
-                         .make_sandbox = [this](const Row& row, std::string_view purpose, const Scope& scope) { return make_sandbox(row, purpose, scope); }};
+                         .make_sandbox = [this](const Row& row, std::string_view purpose, const Scope& scope) {
+                           return make_sandbox(row, purpose, scope);
+                         }};
     SampleSettings sample_settings;
     sample_settings.output_dir = options_.output_dir;
     sample_settings.run_id = options_.run_id;
@@ -264,7 +284,8 @@ class Run {
       }
       SampleTask task{.row = &row};
       if (options_.gold) task.given_patch = row.patch;
-      if (const auto patch = given_patches_.find(row.instance_id); patch != given_patches_.end()) task.given_patch = patch->second;
+      if (const auto patch = given_patches_.find(row.instance_id); patch != given_patches_.end())
+        task.given_patch = patch->second;
       if (state && state->stage == SampleState::Stage::patched) task.earlier_patch_record = state->patch_record;
       const std::string place = fmt::format("[{}/{}] {}", index, rows_.size(), row.instance_id);
       if (!options_.quiet) env_.say(place + ": started");
@@ -292,7 +313,8 @@ class Run {
 
   SampleResult earlier_result(const std::string& instance_id, const SampleState& state) {
     SampleResult result;
-    if (const auto record = parse_json(state.final_record, "a journal record")) result = sample_result_from_json(*record);
+    if (const auto record = parse_json(state.final_record, "a journal record"))
+      result = sample_result_from_json(*record);
     result.instance_id = instance_id;
     result.release_errors = state.release_errors;
     return result;
@@ -305,13 +327,17 @@ class Run {
       return true;
     }
     if (result.verdict != SampleVerdict::error || result.reason != "api_setup") return false;
-    summary_.gave_up = Error{.code = Errc::permission, .operation = "ask", .object = settings_model_name_, .cause = result.message};
+    summary_.gave_up =
+        Error{.code = Errc::permission, .operation = "ask", .object = settings_model_name_, .cause = result.message};
     return true;
   }
 
   // The journal must be writable before more work is taken on.
   std::optional<Error> journal_problem() {
-    auto probe = journal_->append(Json{{"type", "census"}, {"descriptors", last_descriptors_}, {"threads", last_threads_}, {"children", last_children_}});
+    auto probe = journal_->append(Json{{"type", "census"},
+                                       {"descriptors", last_descriptors_},
+                                       {"threads", last_threads_},
+                                       {"children", last_children_}});
     if (probe) return std::nullopt;
     return std::move(probe).error();
   }
@@ -320,7 +346,8 @@ class Run {
     const auto scope_prefix = scope_.child("sample").child(result.instance_id).path();
     for (const auto& entry : Ledger::process().entries(scope_prefix)) {
       ++result.leaks;
-      log_warning(fmt::format("leak: {} {} ({}) of {}, born at {}", to_string(entry.kind), entry.id, entry.name, entry.scope, entry.birthplace));
+      log_warning(fmt::format("leak: {} {} ({}) of {}, born at {}", to_string(entry.kind), entry.id, entry.name,
+                              entry.scope, entry.birthplace));
     }
     Census now = take_census();
     std::vector<CensusItem> known = inherited_.descriptors;
@@ -328,7 +355,8 @@ class Run {
     known.insert(known.end(), inherited_.children.begin(), inherited_.children.end());
     std::vector<LibraryAllowance> allowances;
     if (http_) allowances = http_->library_allowances();
-    const auto difference = compare_with_ledger(now, previous_ ? &*previous_ : nullptr, Ledger::process(), allowances, known);
+    const auto difference =
+        compare_with_ledger(now, previous_ ? &*previous_ : nullptr, Ledger::process(), allowances, known);
     // The first census has nothing to be compared with: what it shows once may be passing.
     if (previous_) {
       for (const auto& item : difference.unknown) {
@@ -362,34 +390,48 @@ class Run {
   Result<std::string> repository_of(const Row& row) const {
     if (const auto it = repositories_.find(row.repo); it != repositories_.end()) return it->second;
     if (repos_folder_.empty()) {
-      return fail(Errc::not_found, "find the repository", row.repo, "neither --repos nor --repo names it",
-                  "add --repos DIR (with DIR/" + replace_all(row.repo, "/", "__") + ") or --repo " + row.repo + "=PATH");
+      return fail(
+          Errc::not_found, "find the repository", row.repo, "neither --repos nor --repo names it",
+          "add --repos DIR (with DIR/" + replace_all(row.repo, "/", "__") + ") or --repo " + row.repo + "=PATH");
     }
     const std::string base = join_path(repos_folder_, replace_all(row.repo, "/", "__"));
     for (const auto& path : {base, base + ".git"}) {
       if (is_folder(path)) return path;
     }
-    return fail(Errc::not_found, "find the repository", row.repo, "there is no " + base, "git clone it there (bare or not), or name it with --repo " + row.repo + "=PATH");
+    return fail(Errc::not_found, "find the repository", row.repo, "there is no " + base,
+                "git clone it there (bare or not), or name it with --repo " + row.repo + "=PATH");
   }
 
   static std::string line_of(const SampleResult& result) {
     std::string text;
     switch (result.verdict) {
-      case SampleVerdict::passed: text = "PASS"; break;
-      case SampleVerdict::failed: text = "FAIL"; break;
-      case SampleVerdict::error: text = "ERROR"; break;
-      case SampleVerdict::skipped: text = "patch made"; break;
-      case SampleVerdict::interrupted: text = "interrupted"; break;
+      case SampleVerdict::passed:
+        text = "PASS";
+        break;
+      case SampleVerdict::failed:
+        text = "FAIL";
+        break;
+      case SampleVerdict::error:
+        text = "ERROR";
+        break;
+      case SampleVerdict::skipped:
+        text = "patch made";
+        break;
+      case SampleVerdict::interrupted:
+        text = "interrupted";
+        break;
     }
     if (!result.reason.empty()) text += " (" + result.reason + ")";
     if (!result.message.empty()) text += " " + result.message;
-    if (result.iterations > 0) text += fmt::format("; {} steps, agent {}", result.iterations, human_seconds(result.agent_seconds));
+    if (result.iterations > 0)
+      text += fmt::format("; {} steps, agent {}", result.iterations, human_seconds(result.agent_seconds));
     if (result.judge_seconds > 0) text += fmt::format(", judge {}", human_seconds(result.judge_seconds));
     if (result.cost_known) text += fmt::format(", ${:.4f}", result.cost);
     return text;
   }
 
-  // --- views ---------------------------------------------------------------------------------------------------------------
+  // --- views
+  // ---------------------------------------------------------------------------------------------------------------
   [[nodiscard]] std::string results_path() const { return join_path(options_.output_dir, "results.jsonl"); }
 
   // results.jsonl is made anew from the samples' own lines as the loop passes over them.
@@ -399,7 +441,8 @@ class Run {
 
   void append_result_line(const std::string& instance_id) {
     const auto run_it = [&]() -> Result<void> {
-      AWM_TRY(const auto line, awm::read_file(join_path(sample_folder(options_.output_dir, instance_id), "result.json")));
+      AWM_TRY(const auto line,
+              awm::read_file(join_path(sample_folder(options_.output_dir, instance_id), "result.json")));
       AWM_TRY(auto file, AppendFile::open(scope_, results_path()));
       return file.append(line);
     };
@@ -413,22 +456,28 @@ class Run {
     for (const auto& result : summary_.results) {
       RunReportEntry entry{.instance_id = result.instance_id};
       switch (result.verdict) {
-        case SampleVerdict::passed: entry.outcome = RunReportOutcome::resolved; break;
+        case SampleVerdict::passed:
+          entry.outcome = RunReportOutcome::resolved;
+          break;
         case SampleVerdict::failed:
           entry.outcome = result.reason == "empty_patch"    ? RunReportOutcome::empty_patch
                           : result.reason == "tests_failed" ? RunReportOutcome::unresolved
                                                             : RunReportOutcome::error;
           break;
-        default: entry.outcome = RunReportOutcome::error; break;
+        default:
+          entry.outcome = RunReportOutcome::error;
+          break;
       }
       entry.reason = result.reason;
       seen.insert(result.instance_id);
       entries.push_back(std::move(entry));
     }
     for (const auto& row : rows_) {
-      if (!seen.contains(row.instance_id)) entries.push_back({.instance_id = row.instance_id, .outcome = RunReportOutcome::incomplete});
+      if (!seen.contains(row.instance_id))
+        entries.push_back({.instance_id = row.instance_id, .outcome = RunReportOutcome::incomplete});
     }
-    if (auto written = write_run_report(options_.output_dir, settings_model_name_, options_.run_id, entries); !written) {
+    if (auto written = write_run_report(options_.output_dir, settings_model_name_, options_.run_id, entries);
+        !written) {
       log_warning(written.error().message());
     }
     (void)journal_->append(Json{{"type", "run_ended"}, {"stopped", summary_.stopped}, {"leaks", summary_.leaks}});
@@ -460,7 +509,8 @@ class Run {
 
 }  // namespace
 
-Result<RunSummary> run(const RunEnvironment& environment, const RunOptions& options, const std::vector<std::string>& given) {
+Result<RunSummary> run(const RunEnvironment& environment, const RunOptions& options,
+                       const std::vector<std::string>& given) {
   return Run(environment, options, given).go();
 }
 

@@ -17,7 +17,11 @@ namespace {
 class SampleRun {
  public:
   SampleRun(const RunServices& services, const SampleSettings& settings, const SampleTask& task, const Scope& scope)
-      : services_(services), settings_(settings), task_(task), row_(*task.row), scope_(scope.child(task.row->instance_id)) {
+      : services_(services),
+        settings_(settings),
+        task_(task),
+        row_(*task.row),
+        scope_(scope.child(task.row->instance_id)) {
     result_.instance_id = row_.instance_id;
     folder_ = sample_folder(settings.output_dir, row_.instance_id);
   }
@@ -32,9 +36,11 @@ class SampleRun {
   }
 
  private:
-  // --- the patch -----------------------------------------------------------------------------------------------------------
+  // --- the patch
+  // -----------------------------------------------------------------------------------------------------------
   Result<void> make_patch() {
-    if (auto made = make_folders(folder_); !made) return std::unexpected(std::move(made).error().within("make the sample's folder"));
+    if (auto made = make_folders(folder_); !made)
+      return std::unexpected(std::move(made).error().within("make the sample's folder"));
     if (task_.given_patch) {
       result_.agent_end = "given";
       return save_patch(*task_.given_patch);
@@ -98,7 +104,8 @@ class SampleRun {
     note_release("agent", runtime.close());
     if (!worked) return std::unexpected(std::move(worked).error());
     if (lost && attempt >= 2) {
-      return fail(Errc::lost, "work in", "the agent's sandbox", lost_error_.empty() ? "it was lost twice" : "it was lost twice: " + lost_error_);
+      return fail(Errc::lost, "work in", "the agent's sandbox",
+                  lost_error_.empty() ? "it was lost twice" : "it was lost twice: " + lost_error_);
     }
     return lost;
   }
@@ -139,13 +146,17 @@ class SampleRun {
         lost = true;
         if (outcome.error) lost_error_ = outcome.error->message();
         return {};
-      case RolloutEnd::stopped: return std::unexpected(stopped_error("work on", row_.instance_id));
+      case RolloutEnd::stopped:
+        return std::unexpected(stopped_error("work on", row_.instance_id));
       case RolloutEnd::llm_error:
         llm_failure_ = outcome.llm_failure;
-        return std::unexpected(outcome.error.value_or(Error{.code = Errc::unavailable, .operation = "ask", .object = "the model", .cause = "it did not answer"}));
+        return std::unexpected(outcome.error.value_or(
+            Error{.code = Errc::unavailable, .operation = "ask", .object = "the model", .cause = "it did not answer"}));
       case RolloutEnd::io_error:
-        return std::unexpected(outcome.error.value_or(Error{.code = Errc::io, .operation = "write", .object = folder_, .cause = "failed"}));
-      default: break;
+        return std::unexpected(outcome.error.value_or(
+            Error{.code = Errc::io, .operation = "write", .object = folder_, .cause = "failed"}));
+      default:
+        break;
     }
     // Whatever else ended it: what the agent left counts, as everywhere in the field.
     if (settings_.rollout.agent_class == "BashAgent") {
@@ -182,12 +193,14 @@ class SampleRun {
     return record(std::move(json));
   }
 
-  // --- the verdict ---------------------------------------------------------------------------------------------------------
+  // --- the verdict
+  // ---------------------------------------------------------------------------------------------------------
   Result<void> judge() {
     if (settings_.skip_evaluation) return {};
     const auto began = Clock::now();
     JudgeSettings judge_settings = settings_.judge;
-    judge_settings.log_folder = evaluation_folder(settings_.output_dir, settings_.run_id, settings_.model_name, row_.instance_id);
+    judge_settings.log_folder =
+        evaluation_folder(settings_.output_dir, settings_.run_id, settings_.model_name, row_.instance_id);
     if (trim(result_.patch).empty()) {
       // Nothing to run: the reference, too, calls it unresolved without a container.
       finish(SampleVerdict::failed, "empty_patch", "the patch is empty");
@@ -212,16 +225,27 @@ class SampleRun {
     AWM_CHECK(sandbox.connect(Deadline::in(Seconds(settings_.connect_timeout))));
     AWM_TRY(const auto judgement, judge_patch(sandbox, row_, result_.patch, judge_settings));
     switch (judgement.verdict) {
-      case JudgeVerdict::passed: finish(SampleVerdict::passed, "", judgement.summary); break;
-      case JudgeVerdict::tests_failed: finish(SampleVerdict::failed, "tests_failed", judgement.summary); break;
-      case JudgeVerdict::patch_failed: finish(SampleVerdict::failed, "patch_failed", judgement.summary); break;
-      case JudgeVerdict::empty_patch: finish(SampleVerdict::failed, "empty_patch", judgement.summary); break;
-      case JudgeVerdict::timed_out: finish(SampleVerdict::failed, "time_out", judgement.summary); break;
+      case JudgeVerdict::passed:
+        finish(SampleVerdict::passed, "", judgement.summary);
+        break;
+      case JudgeVerdict::tests_failed:
+        finish(SampleVerdict::failed, "tests_failed", judgement.summary);
+        break;
+      case JudgeVerdict::patch_failed:
+        finish(SampleVerdict::failed, "patch_failed", judgement.summary);
+        break;
+      case JudgeVerdict::empty_patch:
+        finish(SampleVerdict::failed, "empty_patch", judgement.summary);
+        break;
+      case JudgeVerdict::timed_out:
+        finish(SampleVerdict::failed, "time_out", judgement.summary);
+        break;
     }
     return {};
   }
 
-  // --- the end -------------------------------------------------------------------------------------------------------------
+  // --- the end
+  // -------------------------------------------------------------------------------------------------------------
   void finish(SampleVerdict verdict, std::string_view reason, std::string_view message) {
     result_.verdict = verdict;
     result_.reason = reason;
@@ -231,7 +255,8 @@ class SampleRun {
     Json json = to_json(result_);
     json["type"] = verdict == SampleVerdict::error || verdict == SampleVerdict::interrupted ? "error" : "verdict";
     if (auto written = record(std::move(json)); !written) {
-      log_error(fmt::format("{}: the verdict ({}) could not be written to the journal: {}", row_.instance_id, to_string(verdict), written.error().message()));
+      log_error(fmt::format("{}: the verdict ({}) could not be written to the journal: {}", row_.instance_id,
+                            to_string(verdict), written.error().message()));
       journal_failed_ = true;
     }
   }
@@ -277,10 +302,18 @@ class SampleRun {
                           .timestamp = result_.timestamp,
                           .model_name = settings_.model_name};
     switch (result_.verdict) {
-      case SampleVerdict::passed: experience.test_result = "PASS"; break;
-      case SampleVerdict::failed: experience.test_result = "FAIL"; break;
-      case SampleVerdict::skipped: experience.test_result = "SKIPPED"; break;
-      default: experience.test_result = "ERROR"; break;
+      case SampleVerdict::passed:
+        experience.test_result = "PASS";
+        break;
+      case SampleVerdict::failed:
+        experience.test_result = "FAIL";
+        break;
+      case SampleVerdict::skipped:
+        experience.test_result = "SKIPPED";
+        break;
+      default:
+        experience.test_result = "ERROR";
+        break;
     }
     const auto events = join_path(folder_, "events.jsonl");
     if (exists(events)) {
@@ -311,17 +344,24 @@ class SampleRun {
 };
 
 // One folder name from a model's name, as SWE-bench writes it.
-std::string model_folder(const std::string& model_name) { return replace_all(model_name, "/", "__"); }
+std::string model_folder(const std::string& model_name) {
+  return replace_all(model_name, "/", "__");
+}
 
 }  // namespace
 
 std::string_view to_string(SampleVerdict verdict) {
   switch (verdict) {
-    case SampleVerdict::passed: return "passed";
-    case SampleVerdict::failed: return "failed";
-    case SampleVerdict::error: return "error";
-    case SampleVerdict::skipped: return "skipped";
-    case SampleVerdict::interrupted: return "interrupted";
+    case SampleVerdict::passed:
+      return "passed";
+    case SampleVerdict::failed:
+      return "failed";
+    case SampleVerdict::error:
+      return "error";
+    case SampleVerdict::skipped:
+      return "skipped";
+    case SampleVerdict::interrupted:
+      return "interrupted";
   }
   return "error";
 }
@@ -332,10 +372,12 @@ std::string sample_folder(const std::string& output_dir, const std::string& inst
 
 std::string evaluation_folder(const std::string& output_dir, const std::string& run_id, const std::string& model_name,
                               const std::string& instance_id) {
-  return join_path(output_dir, fmt::format("logs/run_evaluation/{}/{}/{}", run_id, model_folder(model_name), instance_id));
+  return join_path(output_dir,
+                   fmt::format("logs/run_evaluation/{}/{}/{}", run_id, model_folder(model_name), instance_id));
 }
 
-SampleResult run_sample(const RunServices& services, const SampleSettings& settings, const SampleTask& task, const Scope& scope) {
+SampleResult run_sample(const RunServices& services, const SampleSettings& settings, const SampleTask& task,
+                        const Scope& scope) {
   return SampleRun(services, settings, task, scope).work();
 }
 
@@ -361,7 +403,8 @@ SampleResult sample_result_from_json(const Json& record) {
   SampleResult result;
   result.instance_id = string_or(record, "instance_id", "");
   const auto verdict = string_or(record, "verdict", "error");
-  for (const auto candidate : {SampleVerdict::passed, SampleVerdict::failed, SampleVerdict::error, SampleVerdict::skipped, SampleVerdict::interrupted}) {
+  for (const auto candidate : {SampleVerdict::passed, SampleVerdict::failed, SampleVerdict::error,
+                               SampleVerdict::skipped, SampleVerdict::interrupted}) {
     if (to_string(candidate) == verdict) result.verdict = candidate;
   }
   result.reason = string_or(record, "reason", "");

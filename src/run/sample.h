@@ -1,4 +1,5 @@
-// One sample as one call: (task, settings) in, result out. Which thread works it out makes no difference; the loop alone commits.
+// One sample as one call: (task, settings) in, result out. Which thread works it out makes no difference; the loop
+// alone commits.
 #pragma once
 
 #include <functional>
@@ -32,14 +33,15 @@ std::string_view to_string(SampleVerdict verdict);
 
 // Why a sample failed or erred, in the words that its users' scripts count by.
 //   failed: empty_patch, patch_failed, tests_failed, time_out
-//   error:  api (the model), runtime (sandbox, helper, engine), judge (the tests could not be run), disk, setup (repository, image)
+//   error:  api (the model), runtime (sandbox, helper, engine), judge (the tests could not be run), disk, setup
+//   (repository, image)
 struct SampleResult {
   std::string instance_id;
   SampleVerdict verdict = SampleVerdict::error;
-  std::string reason;          // one of the words above; "" for passed
-  std::string message;         // for people
+  std::string reason;   // one of the words above; "" for passed
+  std::string message;  // for people
   std::string patch;
-  std::string agent_end;       // how the agent ended: finished, submitted, iteration_limit, …; "given" for a given patch
+  std::string agent_end;  // how the agent ended: finished, submitted, iteration_limit, …; "given" for a given patch
   int iterations = 0;
   double cost = 0;
   bool cost_known = false;
@@ -47,12 +49,13 @@ struct SampleResult {
   double agent_seconds = 0;
   double judge_seconds = 0;
   std::vector<std::string> release_errors;
-  std::size_t leaks = 0;       // what the census at its end found
-  std::string timestamp;       // ISO, when its verdict stood
+  std::size_t leaks = 0;  // what the census at its end found
+  std::string timestamp;  // ISO, when its verdict stood
 };
 
 // Makes a sandbox for a row, not connected. `purpose` is "agent" or "judge".
-using SandboxFactory = std::function<Result<std::unique_ptr<Sandbox>>(const Row& row, std::string_view purpose, const Scope& scope)>;
+using SandboxFactory =
+    std::function<Result<std::unique_ptr<Sandbox>>(const Row& row, std::string_view purpose, const Scope& scope)>;
 
 // What all samples of a run share. Borrowed; outlives them.
 struct RunServices {
@@ -67,11 +70,11 @@ struct RunServices {
 struct SampleSettings {
   std::string output_dir;
   std::string run_id;
-  std::string model_name;          // as reports name it
-  RolloutSettings rollout;         // its output_folder is filled in
-  JudgeSettings judge;             // its log folder is filled in
+  std::string model_name;   // as reports name it
+  RolloutSettings rollout;  // its output_folder is filled in
+  JudgeSettings judge;      // its log folder is filled in
   bool skip_evaluation = false;
-  double connect_timeout = 600;    // seconds, for a sandbox to be ready
+  double connect_timeout = 600;  // seconds, for a sandbox to be ready
 };
 
 struct SampleTask {
@@ -83,11 +86,13 @@ struct SampleTask {
 
 // Works one sample through. Every stage is in the journal before it returns; files lie under output_dir/samples/ID and
 // output_dir/logs/run_evaluation/RUN/MODEL/ID. Never throws. The result is an error only by its verdict.
-SampleResult run_sample(const RunServices& services, const SampleSettings& settings, const SampleTask& task, const Scope& scope);
+SampleResult run_sample(const RunServices& services, const SampleSettings& settings, const SampleTask& task,
+                        const Scope& scope);
 
 // The sample's folder and the names in it.
 std::string sample_folder(const std::string& output_dir, const std::string& instance_id);
-std::string evaluation_folder(const std::string& output_dir, const std::string& run_id, const std::string& model_name, const std::string& instance_id);
+std::string evaluation_folder(const std::string& output_dir, const std::string& run_id, const std::string& model_name,
+                              const std::string& instance_id);
 
 // The result as the journal's verdict or error record, and back.
 Json to_json(const SampleResult& result);

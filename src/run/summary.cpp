@@ -16,11 +16,16 @@ std::string cost_text(double cost, bool known) {
 
 std::string verdict_word(const SampleResult& result) {
   switch (result.verdict) {
-    case SampleVerdict::passed: return "PASS";
-    case SampleVerdict::failed: return "FAIL";
-    case SampleVerdict::error: return "ERROR";
-    case SampleVerdict::skipped: return "patch";
-    case SampleVerdict::interrupted: return "stopped";
+    case SampleVerdict::passed:
+      return "PASS";
+    case SampleVerdict::failed:
+      return "FAIL";
+    case SampleVerdict::error:
+      return "ERROR";
+    case SampleVerdict::skipped:
+      return "patch";
+    case SampleVerdict::interrupted:
+      return "stopped";
   }
   return "?";
 }
@@ -44,9 +49,11 @@ std::string summary_text(const RunSummary& summary, std::size_t columns) {
     } else if (!result.message.empty()) {
       why += ": " + result.message;
     }
-    table.add({result.instance_id, verdict_word(result), why, result.iterations > 0 ? std::to_string(result.iterations) : "-",
+    table.add({result.instance_id, verdict_word(result), why,
+               result.iterations > 0 ? std::to_string(result.iterations) : "-",
                result.agent_seconds > 0 ? human_seconds(result.agent_seconds) : "-",
-               result.judge_seconds > 0 ? human_seconds(result.judge_seconds) : "-", cost_text(result.cost, result.cost_known)});
+               result.judge_seconds > 0 ? human_seconds(result.judge_seconds) : "-",
+               cost_text(result.cost, result.cost_known)});
     passed += result.verdict == SampleVerdict::passed ? 1 : 0;
     failed += result.verdict == SampleVerdict::failed ? 1 : 0;
     skipped += result.verdict == SampleVerdict::skipped ? 1 : 0;
@@ -59,9 +66,12 @@ std::string summary_text(const RunSummary& summary, std::size_t columns) {
   std::string text = "\n";
   if (summary.results.size() <= 60) text += table.text(columns) + "\n";
   const auto judged = passed + failed;
-  text += fmt::format("{} of {} tasks done: {} passed, {} failed, {} errors", passed + failed + errors + skipped, summary.tasks, passed, failed, errors);
+  text += fmt::format("{} of {} tasks done: {} passed, {} failed, {} errors", passed + failed + errors + skipped,
+                      summary.tasks, passed, failed, errors);
   if (skipped > 0) text += fmt::format(", {} patches not judged", skipped);
-  if (judged > 0) text += fmt::format("; {:.1f} % of the judged passed", 100.0 * static_cast<double>(passed) / static_cast<double>(judged));
+  if (judged > 0)
+    text += fmt::format("; {:.1f} % of the judged passed",
+                        100.0 * static_cast<double>(passed) / static_cast<double>(judged));
   text += "\n";
   if (!reasons.empty()) {
     text += "why:";
@@ -75,12 +85,14 @@ std::string summary_text(const RunSummary& summary, std::size_t columns) {
   text += fmt::format("{} in all", human_seconds(summary.seconds));
   if (cost_known || cost > 0) text += fmt::format(", ${:.4f}", cost);
   if (release_errors > 0) text += fmt::format(", {} release errors (the verdicts stand)", release_errors);
-  text += summary.leaks > 0 ? fmt::format(", {} RESOURCES LEAKED (see the warnings above)", summary.leaks) : ", nothing leaked";
+  text += summary.leaks > 0 ? fmt::format(", {} RESOURCES LEAKED (see the warnings above)", summary.leaks)
+                            : ", nothing leaked";
   text += fmt::format("\nresults: {}\n", summary.output_dir);
   if (summary.gave_up) text += "stopped early: " + summary.gave_up->message() + "\n";
   if (summary.stopped || summary.gave_up || passed + failed + skipped < summary.tasks) {
     if (errors > 0) {
-      text += fmt::format("go on, trying the errors again: awm run --resume-from {} --retry-errors\n", summary.output_dir);
+      text +=
+          fmt::format("go on, trying the errors again: awm run --resume-from {} --retry-errors\n", summary.output_dir);
     } else {
       text += fmt::format("go on: awm run --resume-from {}\n", summary.output_dir);
     }

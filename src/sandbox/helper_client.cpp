@@ -1,7 +1,7 @@
 #include "sandbox/helper_client.h"
 
-#include <array>
 #include <algorithm>
+#include <array>
 #include <utility>
 #include <variant>
 
@@ -10,7 +10,8 @@
 namespace awm {
 namespace {
 
-// How long an answer may be late before the helper counts as gone: it answers at once, or when the limits that it was given pass.
+// How long an answer may be late before the helper counts as gone: it answers at once, or when the limits that it was
+// given pass.
 constexpr Seconds answer_grace{60};
 constexpr uint32_t exec_window = 1U << 20;
 
@@ -18,8 +19,12 @@ class SocketStream final : public ByteStream {
  public:
   explicit SocketStream(UniqueFd socket) : socket_(std::move(socket)) {}
   [[nodiscard]] int fd() const override { return socket_.get(); }
-  Result<std::optional<std::size_t>> read_some(std::span<char> to) override { return sys::recv_some(socket_.get(), to.data(), to.size()); }
-  Result<std::optional<std::size_t>> write_some(std::string_view bytes) override { return sys::send_some(socket_.get(), bytes); }
+  Result<std::optional<std::size_t>> read_some(std::span<char> to) override {
+    return sys::recv_some(socket_.get(), to.data(), to.size());
+  }
+  Result<std::optional<std::size_t>> write_some(std::string_view bytes) override {
+    return sys::send_some(socket_.get(), bytes);
+  }
   void shutdown() noexcept override {
     if (socket_) sys::shutdown(socket_.get());
   }
@@ -29,7 +34,8 @@ class SocketStream final : public ByteStream {
 };
 
 Error to_error(const wire::Failure& failure, std::string_view object) {
-  Error error = os_error(failure.operation, failure.object.empty() ? std::string(object) : failure.object, failure.number);
+  Error error =
+      os_error(failure.operation, failure.object.empty() ? std::string(object) : failure.object, failure.number);
   if (!failure.text.empty()) error.cause = failure.text;
   error.remedy.clear();
   return error;
@@ -37,27 +43,33 @@ Error to_error(const wire::Failure& failure, std::string_view object) {
 
 Deadline limit_of(uint32_t hard_ms, uint32_t more_ms = 0) {
   if (hard_ms == 0) return Deadline::never();
-  return Deadline::in(Milliseconds(hard_ms) + Milliseconds(more_ms) + std::chrono::duration_cast<Milliseconds>(answer_grace));
+  return Deadline::in(Milliseconds(hard_ms) + Milliseconds(more_ms) +
+                      std::chrono::duration_cast<Milliseconds>(answer_grace));
 }
 
 }  // namespace
 
-std::unique_ptr<ByteStream> make_socket_stream(UniqueFd socket) { return std::make_unique<SocketStream>(std::move(socket)); }
+std::unique_ptr<ByteStream> make_socket_stream(UniqueFd socket) {
+  return std::make_unique<SocketStream>(std::move(socket));
+}
 
 // A request in flight. Guarded by the client's mutex.
 struct HelperClient::Call {
   uint32_t id = 0;
-  std::string pending;      // data frames not taken yet
-  uint64_t window = 0;      // bytes of data that the helper still takes (put)
+  std::string pending;  // data frames not taken yet
+  uint64_t window = 0;  // bytes of data that the helper still takes (put)
   bool done = false;
-  wire::Type type{};        // of the final frame
-  std::string payload;      // of the final frame
+  wire::Type type{};    // of the final frame
+  std::string payload;  // of the final frame
 };
 
-HelperClient::HelperClient(std::unique_ptr<ByteStream> stream, const Stop* stop, std::function<std::string()> describe_end)
+HelperClient::HelperClient(std::unique_ptr<ByteStream> stream, const Stop* stop,
+                           std::function<std::string()> describe_end)
     : stream_(std::move(stream)), stop_(stop), describe_end_(std::move(describe_end)) {}
 
-HelperClient::~HelperClient() { close(); }
+HelperClient::~HelperClient() {
+  close();
+}
 
 void HelperClient::close() noexcept {
   {
@@ -92,7 +104,8 @@ void HelperClient::forget(uint32_t id) {
   calls_.erase(id);
 }
 
-// Reads (and, where asked, waits for room to write) once. Called with the lock by one at a time; gives it away while it waits.
+// Reads (and, where asked, waits for room to write) once. Called with the lock by one at a time; gives it away while it
+// waits.
 Result<void> HelperClient::pump(std::unique_lock<std::mutex>& lock, Deadline deadline, bool to_write) {
   reading_ = true;
   std::string bytes;
@@ -147,7 +160,8 @@ Result<void> HelperClient::pump(std::unique_lock<std::mutex>& lock, Deadline dea
     std::string_view payload;
     while (parser_.next(header, payload)) dispatch(header, payload);
     if (parser_.broken()) {
-      end(Error{.code = Errc::lost, .operation = "use", .object = "the sandbox", .cause = "its helper broke the protocol"});
+      end(Error{
+          .code = Errc::lost, .operation = "use", .object = "the sandbox", .cause = "its helper broke the protocol"});
     }
   }
   return {};
@@ -169,7 +183,10 @@ void HelperClient::dispatch(const wire::Header& header, std::string_view payload
     call.pending += payload;
     // More than the window: a helper that does not keep the protocol must not fill our memory.
     if (call.pending.size() > exec_window + wire::kMaxData) {
-      end(Error{.code = Errc::lost, .operation = "use", .object = "the sandbox", .cause = "its helper sent more than was asked for"});
+      end(Error{.code = Errc::lost,
+                .operation = "use",
+                .object = "the sandbox",
+                .cause = "its helper sent more than was asked for"});
     }
     return;
   }
@@ -270,7 +287,8 @@ Result<std::shared_ptr<HelperClient::Call>> HelperClient::request(wire::Type typ
   const auto id = next_id();
   std::string frame;
   if (!wire::append_message(frame, type, id, message)) {
-    return fail(Errc::invalid_input, "use", "the sandbox", "the request is larger than 8 MB", "hand large inputs over in files");
+    return fail(Errc::invalid_input, "use", "the sandbox", "the request is larger than 8 MB",
+                "hand large inputs over in files");
   }
   return begin(std::move(frame), id);
 }
@@ -292,7 +310,8 @@ Result<Answer> HelperClient::answer_of(const Call& call, wire::Type answer_type,
 }
 
 template <class Answer, class Message>
-Result<Answer> HelperClient::ask(wire::Type type, const Message& message, wire::Type answer_type, Deadline deadline, std::string_view object) {
+Result<Answer> HelperClient::ask(wire::Type type, const Message& message, wire::Type answer_type, Deadline deadline,
+                                 std::string_view object) {
   AWM_TRY(const auto call, request(type, message));
   auto waited = wait_for(*call, deadline, [&] { return call->done; });
   forget(call->id);
@@ -315,19 +334,22 @@ Result<wire::Hello> HelperClient::handshake(Deadline deadline) {
   }
   if (hello.version != wire::kVersion) {
     return fail(Errc::protocol, "start", "the sandbox",
-                "its awm-helper speaks protocol " + std::to_string(hello.version) + ", awm speaks " + std::to_string(wire::kVersion),
+                "its awm-helper speaks protocol " + std::to_string(hello.version) + ", awm speaks " +
+                    std::to_string(wire::kVersion),
                 "use the awm-helper of the same build");
   }
   return hello;
 }
 
-Result<void> HelperClient::setup(const std::string& prelude, const std::vector<std::string>& environment, Deadline deadline) {
+Result<void> HelperClient::setup(const std::string& prelude, const std::vector<std::string>& environment,
+                                 Deadline deadline) {
   const wire::Setup message{.prelude = prelude, .environment = environment};
   AWM_CHECK(ask<std::monostate>(wire::Type::setup, message, wire::Type::ok, deadline, "the environment set-up"));
   return {};
 }
 
-Result<wire::ExecResult> HelperClient::exec(wire::Exec message, const std::function<bool(std::string_view)>& on_output) {
+Result<wire::ExecResult> HelperClient::exec(wire::Exec message,
+                                            const std::function<bool(std::string_view)>& on_output) {
   message.stream = static_cast<bool>(on_output);
   message.window = exec_window;
   const auto deadline = limit_of(message.hard_ms, message.grace_ms);
@@ -353,7 +375,8 @@ Result<wire::ExecResult> HelperClient::exec(wire::Exec message, const std::funct
     if (done) break;
     if (!piece.empty() && result) {
       std::string frame;
-      if (wire::append_message(frame, wire::Type::window, call->id, wire::Window{.add = static_cast<uint32_t>(piece.size())})) {
+      if (wire::append_message(frame, wire::Type::window, call->id,
+                               wire::Window{.add = static_cast<uint32_t>(piece.size())})) {
         result = send(frame, Deadline::in(answer_grace));
       }
     }
@@ -364,26 +387,32 @@ Result<wire::ExecResult> HelperClient::exec(wire::Exec message, const std::funct
 }
 
 Result<wire::ShellAnswer> HelperClient::shell_open(const wire::ShellOpen& message) {
-  return ask<wire::ShellAnswer>(wire::Type::shell_open, message, wire::Type::shell_answer, limit_of(message.hard_ms), "the shell");
+  return ask<wire::ShellAnswer>(wire::Type::shell_open, message, wire::Type::shell_answer, limit_of(message.hard_ms),
+                                "the shell");
 }
 Result<wire::ShellAnswer> HelperClient::shell_run(const wire::ShellRun& message) {
-  return ask<wire::ShellAnswer>(wire::Type::shell_run, message, wire::Type::shell_answer, Deadline::never(), "the shell");
+  return ask<wire::ShellAnswer>(wire::Type::shell_run, message, wire::Type::shell_answer, Deadline::never(),
+                                "the shell");
 }
 Result<wire::ShellAnswer> HelperClient::shell_wait(const wire::ShellWait& message) {
-  return ask<wire::ShellAnswer>(wire::Type::shell_wait, message, wire::Type::shell_answer, Deadline::never(), "the shell");
+  return ask<wire::ShellAnswer>(wire::Type::shell_wait, message, wire::Type::shell_answer, Deadline::never(),
+                                "the shell");
 }
 Result<wire::ShellAnswer> HelperClient::shell_input(const wire::ShellInput& message) {
-  return ask<wire::ShellAnswer>(wire::Type::shell_input, message, wire::Type::shell_answer, Deadline::never(), "the shell");
+  return ask<wire::ShellAnswer>(wire::Type::shell_input, message, wire::Type::shell_answer, Deadline::never(),
+                                "the shell");
 }
 Result<wire::ShellAnswer> HelperClient::shell_interrupt(const wire::ShellInterrupt& message) {
-  return ask<wire::ShellAnswer>(wire::Type::shell_interrupt, message, wire::Type::shell_answer, Deadline::never(), "the shell");
+  return ask<wire::ShellAnswer>(wire::Type::shell_interrupt, message, wire::Type::shell_answer, Deadline::never(),
+                                "the shell");
 }
 
 Result<std::string> HelperClient::read_file(const std::string& path, std::size_t limit) {
   std::string content;
   for (;;) {
     const wire::Read message{.path = path, .offset = content.size()};
-    AWM_TRY(auto piece, ask<wire::ReadResult>(wire::Type::read, message, wire::Type::read_result, Deadline::in(answer_grace), path));
+    AWM_TRY(auto piece, ask<wire::ReadResult>(wire::Type::read, message, wire::Type::read_result,
+                                              Deadline::in(answer_grace), path));
     content += piece.bytes;
     if (content.size() > limit) {
       return fail(Errc::exhausted, "read", path, "has more than the " + std::to_string(limit) + " bytes allowed");
@@ -398,8 +427,12 @@ Result<void> HelperClient::write_file(const std::string& path, std::string_view 
     const auto piece = content.substr(0, wire::kMaxText);
     content.remove_prefix(piece.size());
     // Atomic where it is one piece; a larger file is made of several.
-    const wire::Write message{
-        .path = path, .bytes = std::string(piece), .mode = mode, .parents = true, .append = !first, .atomic = first && content.empty()};
+    const wire::Write message{.path = path,
+                              .bytes = std::string(piece),
+                              .mode = mode,
+                              .parents = true,
+                              .append = !first,
+                              .atomic = first && content.empty()};
     AWM_CHECK(ask<std::monostate>(wire::Type::write, message, wire::Type::ok, Deadline::in(answer_grace), path));
     first = false;
   } while (!content.empty());
@@ -407,11 +440,13 @@ Result<void> HelperClient::write_file(const std::string& path, std::string_view 
 }
 
 Result<wire::FileInfo> HelperClient::stat(const std::string& path) {
-  return ask<wire::FileInfo>(wire::Type::stat, wire::Stat{.path = path}, wire::Type::stat_result, Deadline::in(answer_grace), path);
+  return ask<wire::FileInfo>(wire::Type::stat, wire::Stat{.path = path}, wire::Type::stat_result,
+                             Deadline::in(answer_grace), path);
 }
 
 Result<wire::ListResult> HelperClient::list(const std::string& path) {
-  return ask<wire::ListResult>(wire::Type::list, wire::List{.path = path}, wire::Type::list_result, Deadline::in(answer_grace), path);
+  return ask<wire::ListResult>(wire::Type::list, wire::List{.path = path}, wire::Type::list_result,
+                               Deadline::in(answer_grace), path);
 }
 
 Result<void> HelperClient::remove(const std::string& path) {
@@ -420,7 +455,8 @@ Result<void> HelperClient::remove(const std::string& path) {
   return {};
 }
 
-Result<wire::ArchiveResult> HelperClient::put(const std::string& folder, const std::function<Result<std::string>()>& next) {
+Result<wire::ArchiveResult> HelperClient::put(const std::string& folder,
+                                              const std::function<Result<std::string>()>& next) {
   AWM_TRY(const auto call, request(wire::Type::put, wire::Put{.folder = folder, .parents = true}));
   uint64_t room = wire::kUploadWindow;
   const auto run_it = [&]() -> Result<void> {
@@ -456,7 +492,8 @@ Result<wire::ArchiveResult> HelperClient::put(const std::string& folder, const s
   return answer_of<wire::ArchiveResult>(*call, wire::Type::archive_result, folder);
 }
 
-Result<wire::ArchiveResult> HelperClient::get(const std::string& path, const std::function<Result<void>(std::string_view)>& take) {
+Result<wire::ArchiveResult> HelperClient::get(const std::string& path,
+                                              const std::function<Result<void>(std::string_view)>& take) {
   AWM_TRY(const auto call, request(wire::Type::get, wire::Get{.path = path, .name = "", .window = exec_window}));
   const auto run_it = [&]() -> Result<void> {
     for (;;) {
@@ -471,7 +508,8 @@ Result<wire::ArchiveResult> HelperClient::get(const std::string& path, const std
       if (!piece.empty()) AWM_CHECK(take(piece));
       if (done) return {};
       std::string frame;
-      if (wire::append_message(frame, wire::Type::window, call->id, wire::Window{.add = static_cast<uint32_t>(piece.size())})) {
+      if (wire::append_message(frame, wire::Type::window, call->id,
+                               wire::Window{.add = static_cast<uint32_t>(piece.size())})) {
         AWM_CHECK(send(frame, Deadline::in(answer_grace)));
       }
     }

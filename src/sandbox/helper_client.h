@@ -1,7 +1,7 @@
 // The client of awm-helper (src/helper): requests side by side over one stream, no thread of its own.
 //
-// Whoever waits for an answer first reads the stream for all (leader); the others sleep until their answer was put down or the leader
-// leaves. Protocol: src/helper/wire.h, docs/helper-protocol.md.
+// Whoever waits for an answer first reads the stream for all (leader); the others sleep until their answer was put down
+// or the leader leaves. Protocol: src/helper/wire.h, docs/helper-protocol.md.
 #pragma once
 
 #include <condition_variable>
@@ -23,10 +23,12 @@
 
 namespace awm {
 
-// Thread-safe. Errors of every call: lost (the helper or its stream went away, `describe_end` says why), closed, stopped, timed_out.
+// Thread-safe. Errors of every call: lost (the helper or its stream went away, `describe_end` says why), closed,
+// stopped, timed_out.
 class HelperClient {
  public:
-  // `describe_end` is asked once, when the stream ended unexpectedly: what is known of the end, for people ("" nothing).
+  // `describe_end` is asked once, when the stream ended unexpectedly: what is known of the end, for people (""
+  // nothing).
   HelperClient(std::unique_ptr<ByteStream> stream, const Stop* stop, std::function<std::string()> describe_end);
   ~HelperClient();
 
@@ -50,7 +52,8 @@ class HelperClient {
   Result<wire::ArchiveResult> put(const std::string& folder, const std::function<Result<std::string>()>& next);
   Result<wire::ArchiveResult> get(const std::string& path, const std::function<Result<void>(std::string_view)>& take);
 
-  // Calls in flight end with Errc::closed, later ones too. The helper kills everything inside. Idempotent; from any thread.
+  // Calls in flight end with Errc::closed, later ones too. The helper kills everything inside. Idempotent; from any
+  // thread.
   void close() noexcept;
 
  private:
@@ -67,7 +70,8 @@ class HelperClient {
   template <class Message>
   Result<std::shared_ptr<Call>> request(wire::Type type, const Message& message);
   template <class Answer, class Message>
-  Result<Answer> ask(wire::Type type, const Message& message, wire::Type answer_type, Deadline deadline, std::string_view object);
+  Result<Answer> ask(wire::Type type, const Message& message, wire::Type answer_type, Deadline deadline,
+                     std::string_view object);
   template <class Answer>
   Result<Answer> answer_of(const Call& call, wire::Type answer_type, std::string_view object);
 
@@ -79,8 +83,8 @@ class HelperClient {
   std::map<uint32_t, std::shared_ptr<Call>> calls_;
   wire::FrameParser parser_;
   uint32_t last_id_ = 0;
-  bool reading_ = false;   // somebody is the leader
-  bool writing_ = false;   // somebody is in the middle of a frame
+  bool reading_ = false;  // somebody is the leader
+  bool writing_ = false;  // somebody is in the middle of a frame
   bool closed_ = false;
   std::optional<Error> ended_;
 };

@@ -17,12 +17,18 @@ uint32_t to_ms(Seconds seconds) {
 
 ExitStatus status_of(wire::End end, int32_t code, bool out_of_memory) {
   switch (end) {
-    case wire::End::exited: return ExitStatus::exited(code);
-    case wire::End::signalled: return out_of_memory ? ExitStatus::out_of_memory() : ExitStatus::signalled(code);
-    case wire::End::hard_timeout: return ExitStatus::timed_out();
-    case wire::End::quiet_timeout: return ExitStatus::went_quiet();
-    case wire::End::cancelled: return ExitStatus::signalled(9);
-    case wire::End::not_started: return ExitStatus::exited(code == ENOENT ? 127 : 126);
+    case wire::End::exited:
+      return ExitStatus::exited(code);
+    case wire::End::signalled:
+      return out_of_memory ? ExitStatus::out_of_memory() : ExitStatus::signalled(code);
+    case wire::End::hard_timeout:
+      return ExitStatus::timed_out();
+    case wire::End::quiet_timeout:
+      return ExitStatus::went_quiet();
+    case wire::End::cancelled:
+      return ExitStatus::signalled(9);
+    case wire::End::not_started:
+      return ExitStatus::exited(code == ENOENT ? 127 : 126);
   }
   return ExitStatus::lost();
 }
@@ -30,10 +36,18 @@ ExitStatus status_of(wire::End end, int32_t code, bool out_of_memory) {
 SandboxFileInfo info_of(const wire::FileInfo& info) {
   SandboxFileInfo out{.size = info.size, .mode = info.mode, .modified_s = info.modified_s};
   switch (info.type) {
-    case wire::FileType::file: out.type = SandboxFileInfo::Type::file; break;
-    case wire::FileType::folder: out.type = SandboxFileInfo::Type::folder; break;
-    case wire::FileType::link: out.type = SandboxFileInfo::Type::link; break;
-    case wire::FileType::other: out.type = SandboxFileInfo::Type::other; break;
+    case wire::FileType::file:
+      out.type = SandboxFileInfo::Type::file;
+      break;
+    case wire::FileType::folder:
+      out.type = SandboxFileInfo::Type::folder;
+      break;
+    case wire::FileType::link:
+      out.type = SandboxFileInfo::Type::link;
+      break;
+    case wire::FileType::other:
+      out.type = SandboxFileInfo::Type::other;
+      break;
   }
   return out;
 }
@@ -48,10 +62,13 @@ wire::ShellWait wait_of(const ShellOptions& options) {
 
 }  // namespace
 
-std::vector<std::string> bash(std::string_view text) { return {"bash", "-c", std::string(text)}; }
+std::vector<std::string> bash(std::string_view text) {
+  return {"bash", "-c", std::string(text)};
+}
 
-Result<void> HelperSandbox::start_client(std::unique_ptr<ByteStream> stream, const Stop* stop, std::function<std::string()> describe_end,
-                                         const std::string& env_setup, const std::vector<std::string>& environment, Deadline deadline) {
+Result<void> HelperSandbox::start_client(std::unique_ptr<ByteStream> stream, const Stop* stop,
+                                         std::function<std::string()> describe_end, const std::string& env_setup,
+                                         const std::vector<std::string>& environment, Deadline deadline) {
   auto made = std::make_shared<HelperClient>(std::move(stream), stop, std::move(describe_end));
   {
     const std::lock_guard lock(mutex_);
@@ -95,7 +112,8 @@ Result<ExecResult> HelperSandbox::exec(std::span<const std::string> argv, const 
   message.hard_ms = to_ms(options.hard_limit);
   message.quiet_ms = to_ms(options.quiet_limit);
   message.keep = static_cast<uint32_t>(std::min<std::size_t>(options.keep, wire::kMaxKeep));
-  const bool is_shell_text = argv.size() >= 3 && (argv[0] == "bash" || argv[0] == "sh" || argv[0].ends_with("/bash")) && argv[1] == "-c";
+  const bool is_shell_text =
+      argv.size() >= 3 && (argv[0] == "bash" || argv[0] == "sh" || argv[0].ends_with("/bash")) && argv[1] == "-c";
   message.with_setup = options.with_env_setup && is_shell_text;
   message.sh_instead = is_shell_text;
   const auto kills_before = memory_kills();
@@ -131,7 +149,8 @@ ShellResult HelperSandbox::to_result(wire::ShellAnswer answer, uint64_t kills_be
   result.finished = answer.finished;
   result.status = status_of(answer.end, answer.code, false);
   // The shell outlives a command that was killed for memory: $? is 137 then.
-  if (answer.finished && answer.code == 137 && (answer.out_of_memory || memory_kills() > kills_before)) result.status = ExitStatus::out_of_memory();
+  if (answer.finished && answer.code == 137 && (answer.out_of_memory || memory_kills() > kills_before))
+    result.status = ExitStatus::out_of_memory();
   result.restarted = answer.restarted;
   result.output = std::move(answer.earlier) + std::move(answer.out.bytes);
   result.omitted_bytes = answer.out.omitted;
@@ -214,7 +233,8 @@ Result<void> HelperSandbox::put_archive(const std::string& folder, const std::fu
   return {};
 }
 
-Result<void> HelperSandbox::get_archive(const std::string& path, const std::function<Result<void>(std::string_view)>& take) {
+Result<void> HelperSandbox::get_archive(const std::string& path,
+                                        const std::function<Result<void>(std::string_view)>& take) {
   AWM_TRY(const auto helper, client());
   AWM_CHECK(helper->get(path, take));
   return {};

@@ -1,5 +1,5 @@
-// What every sandbox with a helper in it has in common: commands, shell, files, archives over one HelperClient. How the helper gets there,
-// and how all is given back, is the derived class's.
+// What every sandbox with a helper in it has in common: commands, shell, files, archives over one HelperClient. How the
+// helper gets there, and how all is given back, is the derived class's.
 #pragma once
 
 #include <memory>
@@ -28,8 +28,9 @@ class HelperSandbox : public Sandbox {
 
  protected:
   // Takes the stream over, greets the helper, fills in the facts that it knows, and hands the set-up over.
-  Result<void> start_client(std::unique_ptr<ByteStream> stream, const Stop* stop, std::function<std::string()> describe_end,
-                            const std::string& env_setup, const std::vector<std::string>& environment, Deadline deadline);
+  Result<void> start_client(std::unique_ptr<ByteStream> stream, const Stop* stop,
+                            std::function<std::string()> describe_end, const std::string& env_setup,
+                            const std::vector<std::string>& environment, Deadline deadline);
   // Ends the client; calls in flight return Errc::closed.
   void end_client() noexcept;
   // How often the kernel has killed something of this sandbox for memory, where that is known outside; else 0.
