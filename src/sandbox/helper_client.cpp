@@ -15,24 +15,6 @@ namespace {
 constexpr Seconds answer_grace{60};
 constexpr uint32_t exec_window = 1U << 20;
 
-class SocketStream final : public ByteStream {
- public:
-  explicit SocketStream(UniqueFd socket) : socket_(std::move(socket)) {}
-  [[nodiscard]] int fd() const override { return socket_.get(); }
-  Result<std::optional<std::size_t>> read_some(std::span<char> to) override {
-    return sys::recv_some(socket_.get(), to.data(), to.size());
-  }
-  Result<std::optional<std::size_t>> write_some(std::string_view bytes) override {
-    return sys::send_some(socket_.get(), bytes);
-  }
-  void shutdown() noexcept override {
-    if (socket_) sys::shutdown(socket_.get());
-  }
-
- private:
-  UniqueFd socket_;
-};
-
 Error to_error(const wire::Failure& failure, std::string_view object) {
   Error error =
       os_error(failure.operation, failure.object.empty() ? std::string(object) : failure.object, failure.number);
@@ -48,10 +30,6 @@ Deadline limit_of(uint32_t hard_ms, uint32_t more_ms = 0) {
 }
 
 }  // namespace
-
-std::unique_ptr<ByteStream> make_socket_stream(UniqueFd socket) {
-  return std::make_unique<SocketStream>(std::move(socket));
-}
 
 // A request in flight. Guarded by the client's mutex.
 struct HelperClient::Call {
