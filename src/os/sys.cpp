@@ -516,6 +516,13 @@ Result<UniqueFd> connect_tcp(const Scope& scope, const std::string& host, uint16
   return fail_os("connect to", name);
 }
 
+Result<UniqueFd> socket(const Scope& scope, int family, int type, int protocol, std::string_view name, Where at) {
+  AWM_GATE("socket", at, name);
+  const int fd = ::socket(family, type | SOCK_CLOEXEC, protocol);
+  if (fd < 0) return fail_os("make a socket for", name);
+  return UniqueFd(fd, scope, name, at);
+}
+
 Result<UniqueFd> event_fd(const Scope& scope, std::string_view name, Where at) {
   AWM_GATE("eventfd", at, name);
   const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

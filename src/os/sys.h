@@ -100,6 +100,9 @@ void reset_on_close(int fd) noexcept;
 // take its own time.
 Result<UniqueFd> connect_tcp(const Scope& scope, const std::string& host, uint16_t port, Deadline deadline,
                              Where at = Where::current());
+// A socket for a library that connects it itself; family, type and protocol as socket(2) has them.
+Result<UniqueFd> socket(const Scope& scope, int family, int type, int protocol, std::string_view name,
+                        Where at = Where::current());
 Result<UniqueFd> event_fd(const Scope& scope, std::string_view name, Where at = Where::current());
 // Ends both directions of a socket; a reader elsewhere sees the end. Never fails loudly.
 void shutdown(int fd, Where at = Where::current()) noexcept;
