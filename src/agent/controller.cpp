@@ -68,7 +68,9 @@ std::optional<Completion> Controller::ask() {
     LlmResult answer = llm_.complete(
         {.messages = conversation_->messages(), .tools = tools_, .purpose = "agent", .sample_id = task_.instance_id});
     if (answer) {
+      if (outcome_.iterations == 0) outcome_.first_prompt_tokens = answer->usage.prompt_tokens;
       ++outcome_.iterations;
+      if (settings_.on_iteration) settings_.on_iteration(outcome_.iterations);
       outcome_.usage.prompt_tokens += answer->usage.prompt_tokens;
       outcome_.usage.completion_tokens += answer->usage.completion_tokens;
       outcome_.usage.cached_tokens += answer->usage.cached_tokens;

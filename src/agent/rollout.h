@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,6 +32,7 @@ struct RolloutSettings {
   Seconds command_timeout{0};             // BashAgent: of one command, 0: 60 s. CodeActAgent: hard limit, 0: none
   std::optional<bool> stuck_detection{};  // unset: CodeActAgent yes, BashAgent no (mini-swe-agent has none)
   int max_nudges = 3;                     // replies without a tool call, in a row, before it counts as given up
+  std::function<void(int)> on_iteration;  // told after each answer of the model, from the caller's thread; may be empty
   std::string output_folder;              // where trajectory.json, prompt.json, ID.traj.json go; "": nothing is saved
 };
 
@@ -55,6 +57,7 @@ struct RolloutOutcome {
   std::string final_message;              // finish's message, or the last words
   int iterations = 0;                     // answers of the model
   Usage usage;                            // of this rollout alone
+  int64_t first_prompt_tokens = 0;        // of the first request, as the server counted; 0 unknown
   double cost = 0;                        // US dollars
   bool cost_known = false;                // true when every answer had a price
   int condensations = 0;                  // times the middle was dropped

@@ -26,13 +26,14 @@ inline constexpr int ok = 0;
 inline constexpr int failed = 1;         // the work could not be done: an error was told
 inline constexpr int usage = 2;          // the command line or an input file is wrong
 inline constexpr int sample_errors = 3;  // the run ended, and some samples ended in errors (not failures)
+inline constexpr int leaked = 4;         // with --strict-resources: something was not given back
 inline constexpr int interrupted = 130;  // stopped by a signal; the run can be resumed
 }  // namespace exit_code
 
 // A command's action, set when its subcommand was parsed.
-using Action = std::function<int(const Program&)>;
+using CommandAction = std::function<int(const Program&)>;
 
-void add_run_command(CLI::App& app, Action& action);
-void add_replay_command(CLI::App& app, Action& action);
+void add_run_command(CLI::App& app, CommandAction& action);
+void add_replay_command(CLI::App& app, CommandAction& action);
 
 }  // namespace awm

@@ -10,7 +10,7 @@ int main(int argc, char** argv) {
   app.set_version_flag("--version", std::string("awm ") + AWM_VERSION);
   app.require_subcommand(1);
   app.get_formatter()->column_width(34);
-  awm::Action action;
+  awm::CommandAction action;
   awm::add_run_command(app, action);
   awm::add_replay_command(app, action);
   try {

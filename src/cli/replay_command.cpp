@@ -8,7 +8,7 @@
 
 namespace awm {
 
-void add_replay_command(CLI::App& app, Action& action) {
+void add_replay_command(CLI::App& app, CommandAction& action) {
   CLI::App* replay = app.add_subcommand("replay", "a scripted or recorded OpenAI-compatible model server");
   replay->require_subcommand(1);
   CLI::App* serve = replay->add_subcommand("serve", "answer from scripts and recorded runs, on 127.0.0.1");

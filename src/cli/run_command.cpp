@@ -1,7 +1,9 @@
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/progress_view.h"
 #include "os/exit_hooks.h"
 #include "os/log.h"
 #include "os/signals.h"
@@ -11,6 +13,13 @@
 
 namespace awm {
 namespace {
+
+ProgressStyle style_of(const RunOptions& options) {
+  constexpr int standard_error = 2;
+  if (options.quiet) return ProgressStyle::quiet;
+  if (options.plain) return ProgressStyle::plain;
+  return sys::is_terminal(standard_error) ? ProgressStyle::live : ProgressStyle::lines;
+}
 
 int run_action(const Program& program, const RunOptions& options, const std::vector<std::string>& given) {
   if (options.quiet) set_log_level(LogLevel::warning);
@@ -25,84 +34,149 @@ int run_action(const Program& program, const RunOptions& options, const std::vec
     return exit_code::failed;
   }
   ExitHooks hooks;
+  auto progress = make_progress_view(style_of(options), program.scope);
   const RunEnvironment environment{.scope = program.scope,
                                    .stop = program.stop,
                                    .spawner = **spawner,
                                    .exit_hooks = hooks,
-                                   .say = [](std::string_view line) { log_info(line); }};
+                                   .progress = progress.get()};
   auto summary = run(environment, options, given);
+  progress->ended();
   hooks.run_all();
   if (!summary) {
     log_error(summary.error().message());
-    return summary.error().code == Errc::invalid_input || summary.error().code == Errc::not_found ||
-                   summary.error().code == Errc::already_exists
-               ? exit_code::usage
-               : exit_code::failed;
+    switch (summary.error().code) {
+      case Errc::invalid_input:
+      case Errc::not_found:
+      case Errc::already_exists:
+        return exit_code::usage;
+      case Errc::stopped:
+        return exit_code::interrupted;
+      default:
+        return exit_code::failed;
+    }
   }
   constexpr int standard_output = 1;
-  print_out(summary_text(*summary, sys::is_terminal(standard_output)
-                                       ? static_cast<std::size_t>(sys::terminal_columns(standard_output))
-                                       : 160));
+  const std::size_t columns =
+      sys::is_terminal(standard_output) ? static_cast<std::size_t>(sys::terminal_columns(standard_output)) : 160;
+  print_out(summary_text(*summary, columns));
   return exit_code_of(*summary);
 }
 
 }  // namespace
 
-void add_run_command(CLI::App& app, Action& action) {
+void add_run_command(CLI::App& app, CommandAction& action) {
   CLI::App* command = app.add_subcommand("run", "Run an agent over tasks and judge every patch at once");
   auto options = std::make_shared<RunOptions>();
-  command->add_option("--dataset", options->datasets, "SWE-bench rows: .jsonl or .json files, or folders of them");
-  command->add_option("--repo-filter", options->repo_filter, "only rows whose repository contains this text");
-  command->add_option("--instance", options->instances, "only these instance ids");
-  command->add_option("--limit", options->limit, "at most this many tasks; 0: all")->check(CLI::NonNegativeNumber);
-  command->add_option("--shuffle", options->shuffle_seed, "work in an order drawn with this seed");
+  RunOptions& o = *options;
+  const auto group = [command](const char* name) { return command->add_option_group(name); };
 
-  command->add_option("--config", options->config_file,
-                      "OpenHands' config.toml (default: ./config.toml where there is one)");
-  command->add_option("--llm-config", options->llm_config, "section of it, as llm.NAME (default: [llm])");
-  command->add_option("--model", options->model, "model, with LiteLLM's prefix: openrouter/…, openai/…, hosted_vllm/…");
-  command->add_option("--base-url", options->base_url, "the server, where the prefix does not say");
-  command
-      ->add_option("--api-key-env", options->api_key_env,
-                   "environment variables that hold keys, each with its own rate limit")
-      ->delimiter(',');
+  auto* tasks = group("What to work on");
+  tasks->add_option("--dataset", o.datasets, "SWE-bench rows: .jsonl or .json files, or folders of them")
+      ->type_name("FILE");
+  tasks->add_option("--split", o.split, "of a data set that has splits")->type_name("NAME")->capture_default_str();
+  tasks->add_option("--repo-filter", o.repo_filter, "only rows whose repository contains this text")->type_name("TEXT");
+  tasks->add_option("--instance", o.instances, "only these instance ids")->type_name("ID");
+  tasks->add_option("--limit", o.limit, "at most this many tasks; 0: all")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
+  tasks->add_option("--shuffle", o.shuffle_seed, "in an order drawn with this seed")->type_name("SEED");
+  tasks->add_option("--shard", o.shard, "the K-th of N parts of the tasks")->type_name("K/N");
 
-  command->add_option("--agent-class", options->agent_class, "CodeActAgent or BashAgent")->capture_default_str();
-  command->add_option("--max-iterations", options->max_iterations, "answers of the model a sample may use")
+  auto* model = group("The model");
+  model->add_option("--config", o.config_file, "OpenHands' config.toml (default: ./config.toml where there is one)")
+      ->type_name("FILE");
+  model->add_option("--llm-config", o.llm_config, "section of it, as llm.NAME (default: [llm])")->type_name("llm.NAME");
+  model->add_option("--model", o.model, "with LiteLLM's prefix: openrouter/…, openai/…, hosted_vllm/…")
+      ->type_name("NAME");
+  model->add_option("--base-url", o.base_url, "the server, where the prefix does not say")->type_name("URL");
+  model
+      ->add_option("--api-key-env", o.api_key_env, "environment variables that hold keys, each with its own rate limit")
+      ->delimiter(',')
+      ->type_name("A,B");
+
+  auto* agent = group("The agent, or given patches");
+  agent->add_option("--agent-class", o.agent_class, "CodeActAgent or BashAgent")
+      ->capture_default_str()
+      ->type_name("NAME");
+  agent
+      ->add_option("--max-iterations", o.max_iterations,
+                   "answers of the model a sample may use (default: the agent's own, 100 or 250)")
       ->check(CLI::PositiveNumber)
-      ->capture_default_str();
-  command
-      ->add_option("--max-budget-per-task", options->max_budget_per_task, "US dollars a sample may cost; 0: no limit")
-      ->check(CLI::NonNegativeNumber);
-  command
-      ->add_option("--command-timeout", options->command_timeout,
-                   "seconds for one command of the agent; 0: the agent's own")
-      ->check(CLI::NonNegativeNumber);
-  command->add_option("--predictions", options->predictions,
-                      "judge these patches instead of running an agent (.jsonl, .json, preds.json, output.jsonl)");
-  command->add_flag("--gold", options->gold, "judge the rows' own patches instead of running an agent");
+      ->type_name("N");
+  agent->add_option("--max-budget-per-task", o.max_budget_per_task, "US dollars a sample may cost; 0: no limit")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("USD");
+  agent->add_option("--command-timeout", o.command_timeout, "seconds for one command of the agent; 0: the agent's own")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("S");
+  agent->add_option("--predictions", o.predictions, "judge these patches (.jsonl, .json, preds.json, output.jsonl)")
+      ->type_name("FILE");
+  agent->add_flag("--gold", o.gold, "judge the rows' own patches");
 
-  command->add_option("--sandbox", options->sandbox, "where commands run: local (bubblewrap)")->capture_default_str();
-  command->add_option("--repos", options->repos, "folder of repositories, as OWNER__NAME");
-  command->add_option("--repo", options->repo, "one repository, as OWNER/NAME=PATH; may be repeated");
-  command->add_option("--env-setup", options->env_setup, "shell prelude for every shell and test run");
-
-  command->add_flag("--skip-evaluation", options->skip_evaluation, "make patches, do not judge them");
-  command->add_option("--eval-timeout", options->eval_timeout, "seconds for one test run")
+  auto* sandbox = group("Sandbox and judge");
+  sandbox->add_option("--sandbox", o.sandbox, "where commands run: docker, or local (bubblewrap)")
+      ->capture_default_str()
+      ->type_name("KIND");
+  sandbox->add_option("--image", o.image, "docker: this image for all rows")->type_name("NAME");
+  sandbox
+      ->add_option("--image-template", o.image_template,
+                   "docker: name of a row's image, with {instance_id}, {repo}, {version}")
+      ->type_name("TEXT");
+  sandbox->add_option("--platform", o.platform, "docker: platform of the images (default: linux/amd64)")
+      ->type_name("OS/ARCH");
+  sandbox->add_option("--repos", o.repos, "folder of repositories, as OWNER__NAME")->type_name("DIR");
+  sandbox->add_option("--repo", o.repo, "one repository; may be repeated")->type_name("OWNER/NAME=PATH");
+  sandbox->add_option("--env-setup", o.env_setup, "shell prelude for every shell and test run")->type_name("FILE");
+  sandbox->add_flag("--skip-evaluation", o.skip_evaluation, "make patches, do not judge them");
+  sandbox->add_option("--eval-timeout", o.eval_timeout, "seconds for one test run")
       ->check(CLI::PositiveNumber)
-      ->capture_default_str();
+      ->capture_default_str()
+      ->type_name("S");
+  sandbox->add_flag("--no-prewarm", o.no_prewarm, "make no sandbox ready ahead");
 
-  command->add_option("--output-dir", options->output_dir, "where everything goes (default: runs/TIME)");
-  command->add_option("--run-id", options->run_id, "the run's name in reports (default: the time)");
-  command->add_option("--resume-from", options->resume_from, "go on with the run in this folder");
-  command->add_flag("--retry-errors", options->retry_errors, "on resume, run samples again that ended in errors");
-  command->add_flag("--force", options->force, "on resume, go on though settings differ");
-  command->add_flag("--quiet", options->quiet, "only warnings and the summary");
+  auto* memory = group("Learning");
+  memory->add_option("--memory", o.memory, "online: learn and use; frozen: use; off")
+      ->capture_default_str()
+      ->type_name("MODE");
+  memory->add_option("--memory-from", o.memory_from, "begin with the workflows of this memory.json")->type_name("FILE");
+  memory->add_option("--induction-trigger", o.induction_trigger, "new passes per induction")
+      ->capture_default_str()
+      ->type_name("N");
+  memory->add_option("--max-workflows", o.max_workflows, "workflows kept")->capture_default_str()->type_name("N");
+  memory
+      ->add_option("--truncation", o.truncation, "tokens of a prompt with workflows: true (50000), false, or a number")
+      ->expected(0, 1)
+      ->default_str("true")
+      ->type_name("N");
+  memory
+      ->add_option("--memory-lag", o.memory_lag,
+                   "a task sees the memory as so many tasks before (default: the workers)")
+      ->check(CLI::NonNegativeNumber)
+      ->type_name("N");
+
+  auto* whole = group("The run");
+  whole->add_option("--workers", o.workers, "samples side by side")->capture_default_str()->type_name("N");
+  whole->add_option("--output-dir", o.output_dir, "where everything goes (default: runs/TIME)")->type_name("DIR");
+  whole->add_option("--run-id", o.run_id, "the run's name in reports (default: the time)")->type_name("NAME");
+  whole->add_option("--resume-from", o.resume_from, "go on with the run in this folder, or of this checkpoint.json")
+      ->type_name("DIR");
+  whole->add_flag("--retry-errors", o.retry_errors, "on resume, run samples again that ended in errors");
+  whole->add_flag("--force", o.force, "on resume, go on though settings differ");
+  whole->add_flag("--strict-resources", o.strict_resources, "a leak is an error of the run: exit code 4");
+  whole->add_flag("--plain", o.plain, "two lines a sample, as the predecessor printed them");
+  whole->add_flag("--quiet", o.quiet, "only warnings and the summary");
 
   command->callback([command, options, &action] {
     std::vector<std::string> given;
-    for (const CLI::Option* option : command->get_options()) {
-      if (option->count() > 0) given.push_back(option->get_single_name());
+    for (const CLI::App* part : command->get_subcommands({})) {
+      for (const CLI::Option* option : part->get_options()) {
+        if (option->count() > 0) given.push_back(option->get_single_name());
+      }
+    }
+    // Given bare, it is 50,000.
+    if (std::find(given.begin(), given.end(), "truncation") != given.end() && options->truncation.empty()) {
+      options->truncation = "true";
     }
     action = [options, given](const Program& program) { return run_action(program, *options, given); };
   });

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "os/sys.h"
 
 namespace awm {
 namespace {
@@ -18,6 +19,8 @@ struct LogState {
   std::vector<std::string> secrets;
   std::atomic<LogLevel> level{LogLevel::info};
   std::atomic<uint64_t> secrets_version{0};
+  std::string footer;             // as it stands on the terminal, each line with its end
+  std::size_t footer_height = 0;  // lines of it
 };
 
 LogState& state() {
@@ -43,6 +46,16 @@ std::string printable(std::string_view line) {
   return out;
 }
 
+// Takes the cursor to the footer's first line and clears from there on; "" without a footer.
+std::string erase_footer(std::size_t height) {
+  return height == 0 ? std::string() : "\r\x1b[" + std::to_string(height) + "A\x1b[J";
+}
+
+// The first `columns` code points of a line.
+std::string cut_line(std::string_view line, std::size_t columns) {
+  return std::string(line.substr(0, utf8_offset(line, columns)));
+}
+
 }  // namespace
 
 void set_log_level(LogLevel level) {
@@ -56,7 +69,20 @@ void log(LogLevel level, std::string_view line) {
   if (level == LogLevel::error) text.insert(0, "error: ");
   text += '\n';
   const std::lock_guard lock(state().mutex);
+  if (state().footer_height > 0) text = erase_footer(state().footer_height) + text + state().footer;
   write_whole(STDERR_FILENO, text);
+}
+
+void set_log_footer(const std::vector<std::string>& lines) {
+  const auto columns = static_cast<std::size_t>(sys::terminal_columns(STDERR_FILENO));
+  std::string footer;
+  for (const auto& line : lines) footer += cut_line(printable(line), columns > 1 ? columns - 1 : 1) + "\n";
+  footer = hide_secrets(footer);
+  const std::lock_guard lock(state().mutex);
+  if (footer == state().footer && !footer.empty()) return;
+  write_whole(STDERR_FILENO, erase_footer(state().footer_height) + footer);
+  state().footer = std::move(footer);
+  state().footer_height = lines.size();
 }
 
 void log_hide_secret(std::string_view secret) {

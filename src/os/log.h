@@ -34,6 +34,10 @@ inline void log_debug(std::string_view line) {
   log(LogLevel::debug, line);
 }
 
+// Lines that stay at the bottom of a terminal on standard error: lines that are logged appear above them. Each line is
+// cut to the terminal's width. An empty list takes them away. Only for a terminal; thread-safe.
+void set_log_footer(const std::vector<std::string>& lines);
+
 // Bytes to standard output, whole; for results.
 void print_out(std::string_view text);
 

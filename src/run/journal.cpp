@@ -27,12 +27,15 @@ struct Journal::State {
       sample.stage = SampleState::Stage::started;
       sample.patch_record.clear();
       sample.final_record.clear();
+      sample.committed = false;
     } else if (type == "patch") {
       sample.stage = SampleState::Stage::patched;
       sample.patch_record = dump_json(record);
     } else if (type == "verdict" || type == "error") {
       sample.stage = type == "verdict" ? SampleState::Stage::judged : SampleState::Stage::errored;
       sample.final_record = dump_json(record);
+    } else if (type == "commit") {
+      sample.committed = true;
     } else if (type == "release") {
       if (const auto error = get_string(record, "release_error")) sample.release_errors.push_back(*error);
     }
@@ -70,7 +73,8 @@ Result<std::unique_ptr<Journal>> Journal::create(const Scope& scope, const std::
   return journal;
 }
 
-Result<std::unique_ptr<Journal>> Journal::open(const Scope& scope, const std::string& folder) {
+Result<std::unique_ptr<Journal>> Journal::open(const Scope& scope, const std::string& folder,
+                                               const std::function<void(const Json&)>& on_record) {
   const auto path = journal_path(folder);
   if (!exists(path)) {
     return fail(Errc::not_found, "resume", folder, "there is no journal.jsonl in it",
@@ -112,6 +116,7 @@ Result<std::unique_ptr<Journal>> Journal::open(const Scope& scope, const std::st
       state->header = *std::move(record);
     } else {
       state->apply(*record);
+      if (on_record) on_record(*record);
     }
     whole = reader.offset();
   }
@@ -127,14 +132,14 @@ Result<std::unique_ptr<Journal>> Journal::open(const Scope& scope, const std::st
   return std::unique_ptr<Journal>(new Journal(std::move(state)));
 }
 
-Result<void> Journal::append(Json record) {
+Result<void> Journal::append(Json record, Durability durability) {
   if (!record.contains("time")) record["time"] = iso_time();
   const std::string line = dump_json(record) + "\n";
   const std::lock_guard lock(state_->mutex);
   if (!state_->file.is_open()) return fail(Errc::closed, "write", state_->path, "the journal is closed");
   AWM_TRY(const auto before, sys::fstat(state_->file.fd()));
   auto written = state_->file.append(line);
-  if (written) written = state_->file.sync();
+  if (written && durability == Durability::synced) written = state_->file.sync();
   if (!written) {
     // Half a line must not stand before the next one.
     (void)sys::ftruncate(state_->file.fd(), before.size);

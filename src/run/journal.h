@@ -2,11 +2,13 @@
 // made again from it.
 //
 // One JSON object a line, each with "type" and "time". The first line is the header:
-// {"type":"header","schema":1,...,"settings":{...}}. Records of a sample carry "instance_id" and "attempt": started,
-// patch, verdict, error, release, resources. A sample is judged once its verdict record is on disk, whatever comes
-// after. A last line without its end is what a crash left: it is cut off when the journal is opened again.
+// {"type":"header","schema":1,...,"settings":{...}}. Records of a sample carry "instance_id": started, patch, verdict,
+// error, release, commit. A sample is judged once its verdict record is on disk, whatever comes after; it is part of
+// the run's result once its commit record is there, and commits are in the order of the tasks. A last line without its
+// end is what a crash left: it is cut off when the journal is opened again.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -29,7 +31,12 @@ struct SampleState {
   std::string patch_record;  // JSON text of the last patch record; "" none
   std::string final_record;  // JSON text of the verdict or error record that stands; "" none
   std::vector<std::string> release_errors;
+  bool committed = false;  // its commit record stands, and no later try of it was begun
 };
+
+// How much a record is worth: synced is on disk when append() returns; lazy is written, and on disk with the next
+// synced one. A lazy record that a power cut takes is one whose work is done again.
+enum class Durability { synced, lazy };
 
 // Thread-safe. One descriptor, locked while open: two programs never write one journal.
 class Journal {
@@ -38,11 +45,13 @@ class Journal {
   static Result<std::unique_ptr<Journal>> create(const Scope& scope, const std::string& folder, const Json& header);
   // Opens a run's journal to go on. Errors: not_found; invalid_input with file and line for a line that is no record;
   // exhausted when another program has it open.
-  static Result<std::unique_ptr<Journal>> open(const Scope& scope, const std::string& folder);
+  // `on_record`, where given, gets every whole record behind the header, in order.
+  static Result<std::unique_ptr<Journal>> open(const Scope& scope, const std::string& folder,
+                                               const std::function<void(const Json&)>& on_record = {});
   ~Journal();
 
-  // One record, whole and synced when it returns. "time" is added. Errors: io, exhausted (disk full), closed.
-  Result<void> append(Json record);
+  // One record, whole. "time" is added. Errors: io, exhausted (disk full), closed; then nothing of it is in the file.
+  Result<void> append(Json record, Durability durability = Durability::synced);
 
   [[nodiscard]] const Json& header() const;
   // As of opening plus what was appended since.

@@ -3,25 +3,32 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <atomic>
 #include <set>
 
 #include "base/json.h"
 #include "base/text.h"
-#include "config/config.h"
 #include "os/census.h"
 #include "os/limits.h"
 #include "os/log.h"
-#include "sandbox/local_sandbox.h"
-#include "swebench/prediction.h"
+#include "run/learner.h"
+#include "run/loop.h"
+#include "run/plan.h"
+#include "run/prewarm.h"
+#include "run/sandboxes.h"
+#include "run/views.h"
 #include "swebench/report.h"
 
 namespace awm {
 namespace {
 
-// Descriptors that a run holds besides its samples: standard streams, journal, log, stop, HTTP pool, a reader now and
-// then.
-constexpr uint64_t base_descriptors = 32;
-constexpr uint64_t descriptors_per_sample = 3;
+// Descriptors that a run holds besides its samples: standard streams, journal, results, stop, spawner, HTTP, a reader
+// now and then.
+constexpr uint64_t base_descriptors = 24;
+// Of one worker at its most: two of a live sample (stream to the sandbox, events), a connection to the model, a sandbox
+// made ready ahead.
+constexpr uint64_t descriptors_per_worker = 4;
+constexpr uint64_t low_disk_bytes = uint64_t{256} << 20;
 
 std::string default_run_id() {
   // 2026-01-31T12:34:56 → 20260131-123456
@@ -36,319 +43,381 @@ std::string default_run_id() {
   return id;
 }
 
+// A run from its first check to its summary.
 class Run {
  public:
-  Run(const RunEnvironment& environment, RunOptions options, std::vector<std::string> given)
-      : env_(environment),
-        options_(std::move(options)),
-        given_(std::move(given)),
-        scope_(environment.scope.child("run")) {}
+  Run(const RunEnvironment& environment, RunOptions options, const std::vector<std::string>& given)
+      : env_(environment), scope_(environment.scope.child("run")), asked_(std::move(options)), given_(given) {}
 
   Result<RunSummary> go() {
     const auto began = Clock::now();
-    AWM_CHECK(open_earlier());
-    AWM_CHECK(check_options());
-    AWM_CHECK(read_settings());
-    AWM_CHECK(read_tasks());
-    AWM_CHECK(prepare_sandboxes());
+    AWM_TRY(plan_, make_plan(scope_, std::move(asked_), given_));
+    AWM_TRY(sandboxes_, Sandboxes::open(scope_, plan_, env_.spawner, env_.stop));
     AWM_CHECK(check_limits());
     AWM_CHECK(open_output());
     AWM_CHECK(open_model());
-    work();
-    write_reports();
-    http_.reset();
-    journal_->close();
+    AWM_CHECK(take_up_earlier());
+    AWM_CHECK(work());
+    write_end(Seconds(Clock::now() - began).count());
+    close();
     summary_.seconds = Seconds(Clock::now() - began).count();
     return std::move(summary_);
   }
 
  private:
-  // --- before anything is made
-  // ---------------------------------------------------------------------------------------------
-  Result<void> open_earlier() {
-    if (options_.resume_from.empty()) return {};
-    std::string folder = options_.resume_from;
-    // The predecessor's users name its checkpoint.json.
-    if (file_name(folder) == "checkpoint.json") folder = parent_path(folder);
-    AWM_TRY(folder, absolute_path(folder));
-    AWM_TRY(journal_, Journal::open(scope_, folder));
-    const Json* settings = find_member(journal_->header(), "settings");
-    AWM_TRY(options_, resume_options(settings != nullptr ? *settings : Json::object(), options_, given_));
-    options_.output_dir = folder;
-    return {};
+  [[nodiscard]] const RunOptions& options() const { return plan_.options; }
+  [[nodiscard]] const std::string& output_dir() const { return plan_.options.output_dir; }
+
+  void say(std::string_view line) const {
+    if (env_.progress != nullptr) env_.progress->note(line);
   }
 
-  Result<void> check_options() {
-    if (options_.datasets.empty()) {
-      return fail(Errc::invalid_input, "run", "", "no tasks are named", "add --dataset FILE.jsonl with SWE-bench rows");
-    }
-    const auto& classes = agent_classes();
-    if (std::find(classes.begin(), classes.end(), options_.agent_class) == classes.end()) {
-      return fail(Errc::invalid_input, "use", "--agent-class " + options_.agent_class, "there is no such agent",
-                  "choose one of " + join(classes, ", "));
-    }
-    if (options_.sandbox != "local") {
-      return fail(Errc::invalid_input, "use", "--sandbox " + options_.sandbox, "there is no such sandbox",
-                  "choose local");
-    }
-    if (options_.gold && !options_.predictions.empty()) {
-      return fail(Errc::invalid_input, "use", "--gold", "it excludes --predictions", "leave one of them out");
-    }
-    if (patches_given() && options_.skip_evaluation) {
-      return fail(Errc::invalid_input, "use", "--skip-evaluation",
-                  "given patches that are not judged leave nothing to do");
-    }
-    return {};
-  }
-
-  [[nodiscard]] bool patches_given() const { return options_.gold || !options_.predictions.empty(); }
-
-  Result<void> read_settings() {
-    ConfigSources sources;
-    sources.file = options_.config_file;
-    AWM_TRY(settings_, load_settings(sources));
-    if (patches_given()) {
-      settings_model_name_ = options_.gold ? "gold" : "";
-      return {};
-    }
-    LlmFlags flags{.section = options_.llm_config,
-                   .model = options_.model,
-                   .base_url = options_.base_url,
-                   .api_key_env = options_.api_key_env};
-    AWM_TRY(llm_, resolve_llm(settings_, flags));
-    settings_model_name_ = llm_->model;
-    return {};
-  }
-
-  Result<void> read_tasks() {
-    AWM_TRY(rows_, read_rows(options_.datasets));
-    dataset_hash_ = hash_of(rows_);
-    RowFilter filter{.repo = options_.repo_filter,
-                     .instances = options_.instances,
-                     .limit = options_.limit,
-                     .shuffle_seed = options_.shuffle_seed};
-    AWM_TRY(rows_, filter_rows(std::move(rows_), filter));
-    if (rows_.empty()) {
-      return fail(Errc::invalid_input, "choose from", join(options_.datasets, ", "), "no row is left after the filters",
-                  "check --repo-filter and --limit");
-    }
-    if (journal_) {
-      const auto before = string_or(journal_->header(), "dataset_hash", dataset_hash_);
-      if (before != dataset_hash_ && !options_.force) {
-        return fail(Errc::invalid_input, "resume", options_.output_dir,
-                    "the data set is not the one the run began with", "bring the old one back, or add --force");
-      }
-    }
-    if (!options_.predictions.empty()) {
-      AWM_TRY(const auto predictions, read_predictions(options_.predictions));
-      std::set<std::string> known;
-      for (const auto& row : rows_) known.insert(row.instance_id);
-      for (const auto& prediction : predictions) {
-        given_patches_[prediction.instance_id] = prediction.patch.value_or("");
-        if (settings_model_name_.empty()) settings_model_name_ = prediction.model;
-        if (!known.contains(prediction.instance_id)) ++unknown_predictions_;
-      }
-      if (unknown_predictions_ > 0) {
-        log_warning(fmt::format("{}: {} predictions are for no chosen row and are left out", options_.predictions,
-                                unknown_predictions_));
-      }
-      std::erase_if(rows_, [&](const Row& row) { return !given_patches_.contains(row.instance_id); });
-      if (rows_.empty())
-        return fail(Errc::invalid_input, "judge", options_.predictions, "none of its predictions is for a chosen row");
-    }
-    if (settings_model_name_.empty()) settings_model_name_ = "unknown";
-    return {};
-  }
-
-  Result<void> prepare_sandboxes() {
-    if (!options_.env_setup.empty()) {
-      AWM_TRY(env_setup_, awm::read_file(options_.env_setup, std::size_t{1} << 20));
-    }
-    for (const auto& pair : options_.repo) {
-      const auto equals = pair.find('=');
-      if (equals == std::string::npos || equals == 0 || equals + 1 == pair.size()) {
-        return fail(Errc::invalid_input, "read", "--repo " + pair, "not of the form OWNER/NAME=PATH");
-      }
-      AWM_TRY(repositories_[pair.substr(0, equals)], absolute_path(pair.substr(equals + 1)));
-    }
-    if (!options_.repos.empty()) {
-      AWM_TRY(repos_folder_, absolute_path(options_.repos));
-      if (!is_folder(repos_folder_))
-        return fail(Errc::not_found, "use", "--repos " + options_.repos, "there is no such folder");
-    }
-    AWM_CHECK(check_local_sandbox(env_.spawner, scope_));
-    // What killed runs left behind on this machine.
-    for (const auto& swept : sweep_local_leftovers()) log_info("removed what a killed run left: " + swept);
-    return {};
-  }
-
+  // --- before the first sample
+  // -----------------------------------------------------------------------------------------
   Result<void> check_limits() {
-    AWM_TRY(const auto budget, ensure_sufficient_file_descriptors(base_descriptors + descriptors_per_sample));
-    if (!budget.sufficient) return fail(Errc::exhausted, "run", "", budget.told);
-    if (budget.soft_now != budget.soft_before) log_info(budget.told);
+    auto& workers = plan_.options.workers;
+    const auto needed = [&] { return base_descriptors + descriptors_per_worker * static_cast<uint64_t>(workers); };
+    AWM_TRY(auto budget, ensure_sufficient_file_descriptors(needed()));
+    if (!budget.sufficient) {
+      const uint64_t room = budget.soft_now > base_descriptors ? budget.soft_now - base_descriptors : 0;
+      const int fitting = static_cast<int>(room / descriptors_per_worker);
+      if (fitting < 1) return fail(Errc::exhausted, "run", "", budget.told, "raise the limit: ulimit -n 1024");
+      log_warning(fmt::format("{}; {} workers fit, instead of {}", budget.told, fitting, workers));
+      workers = fitting;
+    } else if (budget.soft_now != budget.soft_before) {
+      log_info(budget.told);
+    }
+    descriptor_limit_ = budget.soft_now;
     return {};
   }
 
-  // --- the output folder
-  // ---------------------------------------------------------------------------------------------------
   Result<void> open_output() {
-    if (journal_) {
-      options_.run_id = string_or(journal_->header(), "run_id", options_.run_id);
+    auto& options = plan_.options;
+    if (plan_.earlier) {
+      journal_ = std::move(plan_.earlier->journal);
+      started_at_ = string_or(journal_->header(), "time", iso_time());
     } else {
-      if (options_.run_id.empty()) options_.run_id = default_run_id();
-      if (options_.output_dir.empty()) options_.output_dir = "runs/" + options_.run_id;
-      AWM_TRY(options_.output_dir, absolute_path(options_.output_dir));
+      if (options.run_id.empty()) options.run_id = default_run_id();
+      if (options.output_dir.empty()) options.output_dir = "runs/" + options.run_id;
+      AWM_TRY(options.output_dir, absolute_path(options.output_dir));
       for (const auto* foreign : {"checkpoint.json", "results.jsonl"}) {
-        if (exists(join_path(options_.output_dir, foreign)) && !exists(journal_path(options_.output_dir))) {
-          return fail(Errc::already_exists, "use", options_.output_dir,
+        if (exists(join_path(output_dir(), foreign)) && !exists(journal_path(output_dir()))) {
+          return fail(Errc::already_exists, "use", output_dir(),
                       std::string("it holds the ") + foreign + " of another program's run",
                       "name another --output-dir");
         }
       }
-      AWM_CHECK(make_folders(options_.output_dir));
-      Json header{{"awm_version", AWM_VERSION},    {"run_id", options_.run_id},    {"model_name", settings_model_name_},
-                  {"dataset_hash", dataset_hash_}, {"tasks", rows_.size()},        {"memory_lag", 1},
-                  {"host", sys::host_name()},      {"settings", to_json(options_)}};
-      AWM_TRY(journal_, Journal::create(scope_, options_.output_dir, header));
-      AWM_CHECK(write_config_view());
+      AWM_CHECK(make_folders(output_dir()));
+      started_at_ = iso_time();
+      const Json header{{"awm_version", AWM_VERSION},
+                        {"run_id", options.run_id},
+                        {"model_name", plan_.model_name},
+                        {"dataset_hash", plan_.dataset_hash},
+                        {"tasks", plan_.rows.size()},
+                        {"memory_lag", options.memory_lag},
+                        {"memory_hash", plan_.memory_at_start->hash()},
+                        {"host", sys::host_name()},
+                        {"time", started_at_},
+                        {"settings", to_json(options)}};
+      AWM_TRY(journal_, Journal::create(scope_, output_dir(), header));
+      const auto config = dump_json(config_view(options, plan_.model_name), 2) + "\n";
+      if (auto written = write_file(join_path(output_dir(), "config.json"), config); !written) {
+        log_warning(written.error().message());
+      }
     }
-    summary_.output_dir = options_.output_dir;
-    summary_.run_id = options_.run_id;
-    summary_.model_name = settings_model_name_;
+    summary_.output_dir = output_dir();
+    summary_.run_id = options.run_id;
+    summary_.model_name = plan_.model_name;
+    summary_.tasks = plan_.rows.size();
+    summary_.strict_resources = options.strict_resources;
     return {};
   }
 
-  // config.json with the predecessor's thirteen keys: a view for old scripts.
-  Result<void> write_config_view() {
-    const Json view{{"llm_config_name", options_.llm_config.empty() ? settings_model_name_ : options_.llm_config},
-                    {"agent_class", options_.agent_class},
-                    {"max_iterations", options_.max_iterations},
-                    {"dataset_name", join(options_.datasets, ",")},
-                    {"split", "test"},
-                    {"repo_filter", options_.repo_filter},
-                    {"induction_trigger_count", 0},
-                    {"max_workflows", 0},
-                    {"truncation_limit", nullptr},
-                    {"output_dir", options_.output_dir},
-                    {"checkpoint_interval", 1},
-                    {"skip_evaluation", options_.skip_evaluation},
-                    {"verbose", !options_.quiet}};
-    return awm::write_file(join_path(options_.output_dir, "config.json"), dump_json(view, 2) + "\n");
+  Result<void> open_model() {
+    if (plan_.llm) {
+      AWM_TRY(http_, HttpClient::create(scope_.child("http"), env_.stop));
+      if (plan_.learns()) {
+        AWM_TRY(learning_llm_, make_llm(*plan_.llm, *http_, env_.stop, scope_.child("learning")));
+      }
+    }
+    learner_ =
+        std::make_unique<Learner>(LearnerSettings{.learns = plan_.learns(),
+                                                  .trigger = options().induction_trigger,
+                                                  .max_workflows = static_cast<std::size_t>(options().max_workflows),
+                                                  .folder = join_path(output_dir(), "learning")},
+                                  plan_.memory_at_start, learning_llm_.get());
+    return {};
   }
 
-  Result<void> open_model() {
-    if (patches_given()) return {};
-    AWM_TRY(http_, HttpClient::create(scope_.child("http"), env_.stop));
+  // What earlier parts of the run committed: their results, what was learned, and what is left to do, in its order.
+  Result<void> take_up_earlier() {
+    results_.resize(plan_.rows.size());
+    std::map<std::string, std::size_t> index;
+    for (std::size_t i = 0; i < plan_.rows.size(); ++i) index.emplace(plan_.rows[i].instance_id, i);
+    std::vector<std::string> committed;
+    uint64_t results_bytes = 0;
+    std::set<std::string> again;
+    if (plan_.earlier) {
+      for (const auto& [id, text] : plan_.earlier->commits) {
+        AWM_TRY(const auto record, parse_json(text, journal_path(output_dir())));
+        AWM_CHECK(learner_->replay(record, [&, instance = id]() -> Result<Experience> {
+          const auto path = join_path(sample_folder(output_dir(), instance), "result.json");
+          AWM_TRY(const auto line, read_file(path));
+          AWM_TRY(const auto json, parse_json(line, path));
+          return experience_from_json(json, path);
+        }));
+        note_memory(committed.size() + 1);
+        results_bytes = static_cast<uint64_t>(get_int(record, "results_bytes").value_or(0));
+        committed.push_back(id);
+        const auto known = index.find(id);
+        if (known != index.end()) results_[known->second] = sample_result_from_json(record);
+      }
+      inductions_before_ = learner_->inductions();
+    }
+    for (std::size_t i = 0; i < plan_.rows.size(); ++i) {
+      const auto& id = plan_.rows[i].instance_id;
+      const auto state = journal_->sample(id);
+      const bool done = state && state->committed;
+      if (done && results_[i]) {
+        results_[i]->release_errors = state->release_errors;
+        if (options().retry_errors && results_[i]->verdict == SampleVerdict::error) again.insert(id);
+      }
+      if (!done || again.contains(id)) todo_.push_back(i);
+      if (!done) results_[i].reset();
+    }
+    // A sample that is tried again has no line until its new one.
+    const auto is_again = [&](const std::string& id) { return again.contains(id); };
+    if (std::any_of(committed.begin(), committed.end(), is_again)) {
+      std::erase_if(committed, is_again);
+      results_bytes = 0;
+    }
+    for (const auto& id : again) results_[index.at(id)].reset();
+    earlier_commits_ = committed.size();
+    AWM_TRY(views_, Views::open(scope_, output_dir(), results_bytes, committed));
+    for (const auto& result : results_) {
+      if (!result) continue;
+      ++processed_;
+      passed_ += result->verdict == SampleVerdict::passed ? 1 : 0;
+    }
     return {};
   }
 
   // --- the samples
-  // ---------------------------------------------------------------------------------------------------------
-  void work() {
-    RunServices services{.http = http_.get(),
-                         .llm = llm_ ? &*llm_ : nullptr,
-                         .stop = &env_.stop,
-                         .exit_hooks = &env_.exit_hooks,
-                         .journal = journal_.get(),
-                         .make_sandbox = [this](const Row& row, std::string_view purpose, const Scope& scope) {
-                           return make_sandbox(row, purpose, scope);
-                         }};
-    SampleSettings sample_settings;
-    sample_settings.output_dir = options_.output_dir;
-    sample_settings.run_id = options_.run_id;
-    sample_settings.model_name = settings_model_name_;
-    sample_settings.rollout.agent_class = options_.agent_class;
-    sample_settings.rollout.max_iterations = options_.max_iterations;
-    sample_settings.rollout.max_cost = options_.max_budget_per_task;
-    sample_settings.rollout.command_timeout = Seconds(options_.command_timeout);
-    sample_settings.judge.timeout = Seconds(options_.eval_timeout);
-    sample_settings.judge.model_name = settings_model_name_;
-    sample_settings.skip_evaluation = options_.skip_evaluation;
+  // -----------------------------------------------------------------------------------------------------
+  Result<void> work() {
+    services_ = RunServices{.http = http_.get(),
+                            .llm = plan_.llm ? &*plan_.llm : nullptr,
+                            .stop = &env_.stop,
+                            .exit_hooks = &env_.exit_hooks,
+                            .journal = journal_.get(),
+                            .make_sandbox = {},
+                            .on_phase = {}};
+    settings_.output_dir = output_dir();
+    settings_.run_id = options().run_id;
+    settings_.model_name = plan_.model_name;
+    settings_.rollout.agent_class = options().agent_class;
+    settings_.rollout.max_iterations = options().max_iterations;
+    settings_.rollout.max_cost = options().max_budget_per_task;
+    settings_.rollout.command_timeout = Seconds(options().command_timeout);
+    settings_.judge.timeout = Seconds(options().eval_timeout);
+    settings_.judge.model_name = plan_.model_name;
+    settings_.skip_evaluation = options().skip_evaluation;
+    settings_.truncation = plan_.truncation;
 
-    summary_.tasks = rows_.size();
-    inherited_ = take_census();
-    remove_foreign_results();
-    std::size_t index = 0;
-    for (const auto& row : rows_) {
-      ++index;
-      const auto state = journal_->sample(row.instance_id);
-      if (state && is_done(*state)) {
-        auto earlier = earlier_result(row.instance_id, *state);
-        append_result_line(row.instance_id);
-        summary_.results.push_back(std::move(earlier));
-        continue;
-      }
-      if (env_.stop.draining()) {
-        summary_.stopped = true;
-        break;
-      }
-      SampleTask task{.row = &row};
-      if (options_.gold) task.given_patch = row.patch;
-      if (const auto patch = given_patches_.find(row.instance_id); patch != given_patches_.end())
-        task.given_patch = patch->second;
-      if (state && state->stage == SampleState::Stage::patched) task.earlier_patch_record = state->patch_record;
-      const std::string place = fmt::format("[{}/{}] {}", index, rows_.size(), row.instance_id);
-      if (!options_.quiet) env_.say(place + ": started");
-      auto result = run_sample(services, sample_settings, task, scope_.child("sample"));
-      check_resources(result);
-      append_result_line(row.instance_id);
-      if (!options_.quiet) env_.say(place + ": " + line_of(result));
-      const bool hopeless = is_hopeless(result);
-      result.patch.clear();  // it is on disk; ten thousand of them are not kept in memory
-      if (result.verdict == SampleVerdict::interrupted) summary_.stopped = true;
-      summary_.results.push_back(std::move(result));
-      if (hopeless) break;
+    const auto workers = static_cast<std::size_t>(options().workers);
+    if (env_.progress != nullptr) {
+      env_.progress->started({.tasks = plan_.rows.size(),
+                              .earlier = processed_,
+                              .earlier_passed = passed_,
+                              .workers = workers,
+                              .output_dir = output_dir()});
     }
-    if (env_.stop.draining() && summary_.results.size() < rows_.size()) summary_.stopped = true;
+    inherited_ = take_census();
+    // Only an agent's sandbox is worth making ahead: given patches have none.
+    if (!options().no_prewarm && plan_.llm) {
+      prewarmer_.emplace(
+          scope_,
+          [this](std::size_t position) { return sandboxes_->make(row_at(position), "agent", sample_scope(position)); },
+          Seconds(settings_.connect_timeout), workers);
+    }
+    Loop loop(scope_, env_.stop, {.workers = workers, .lag = static_cast<std::size_t>(options().memory_lag)},
+              {.work = [&](std::size_t position, const LearnedPtr& learned,
+                           std::size_t) { return work_out(loop, position, learned); },
+               .commit = [this](std::size_t position) { return commit(position); },
+               .admit = [this] { return admit(); }},
+              learner_->history(static_cast<std::size_t>(options().memory_lag)));
+    auto outcome = loop.run(todo_.size());
+    if (prewarmer_) {
+      for (const auto& problem : prewarmer_->close().problems)
+        log_warning("a sandbox made ahead: " + problem.message());
+      prewarmer_.reset();
+    }
+    if (!outcome) return std::unexpected(std::move(outcome).error());
+    summary_.stopped = env_.stop.draining() && outcome->committed < todo_.size();
+    if (outcome->problem && outcome->problem->code != Errc::stopped && !summary_.gave_up) {
+      summary_.gave_up = std::move(outcome->problem);
+    }
+    if (outcome->problem && outcome->problem->code == Errc::stopped) summary_.stopped = true;
+    return {};
   }
 
-  [[nodiscard]] bool is_done(const SampleState& state) const {
-    if (state.stage == SampleState::Stage::judged) return true;
-    if (state.stage != SampleState::Stage::errored) return false;
-    const auto record = parse_json(state.final_record, "a journal record");
-    // Interrupted by a stop is no error of the sample's: it runs again.
-    if (record && string_or(*record, "verdict", "") == "interrupted") return false;
-    return !options_.retry_errors;
+  [[nodiscard]] const Row& row_at(std::size_t position) const { return plan_.rows[todo_[position]]; }
+  [[nodiscard]] Scope sample_scope(std::size_t position) const {
+    return scope_.child("sample").child(row_at(position).instance_id).child("agent").child("sandbox");
   }
 
-  SampleResult earlier_result(const std::string& instance_id, const SampleState& state) {
+  // On a worker's thread.
+  LoopStep work_out(const Loop& loop, std::size_t position, const LearnedPtr& learned) {
+    const std::size_t index = todo_[position];
+    const Row& row = plan_.rows[index];
+    const auto state = journal_->sample(row.instance_id);
     SampleResult result;
-    if (const auto record = parse_json(state.final_record, "a journal record"))
-      result = sample_result_from_json(*record);
-    result.instance_id = instance_id;
-    result.release_errors = state.release_errors;
-    return result;
+    if (state && is_finished(*state)) {
+      // Judged by an earlier part of the run that ended before it was committed.
+      result = finished_sample(settings_, row, *state, scope_.child("sample"));
+    } else {
+      SampleTask task{.row = &row, .learned = learned};
+      if (options().gold) task.given_patch = row.patch;
+      if (const auto patch = plan_.given_patches.find(row.instance_id); patch != plan_.given_patches.end()) {
+        task.given_patch = patch->second;
+      }
+      if (state && state->stage == SampleState::Stage::patched) task.earlier_patch_record = state->patch_record;
+      RunServices services = services_;
+      bool prewarmed_tried = false;
+      services.make_sandbox = [&, position](const Row& of, std::string_view purpose,
+                                            const Scope& scope) -> Result<std::unique_ptr<Sandbox>> {
+        if (purpose == "agent" && prewarmer_ && !prewarmed_tried) {
+          prewarmed_tried = true;
+          if (auto ready = prewarmer_->take(position)) return ready;
+        }
+        return sandboxes_->make(of, purpose, scope);
+      };
+      services.on_phase = [&, index](const std::string& id, SamplePhase phase, int iterations) {
+        if (phase == SamplePhase::judging && prewarmer_) {
+          if (const auto ahead = loop.next()) prewarmer_->prepare(*ahead);
+        }
+        if (env_.progress != nullptr) env_.progress->sample(index + 1, id, phase, iterations);
+      };
+      result = run_sample(services, settings_, task, scope_.child("sample"));
+      check_resources(result);
+    }
+    result.patch = {};  // on disk; ten thousand of them are not kept in memory
+    const bool abandoned = result.verdict == SampleVerdict::interrupted || is_hopeless(result);
+    const std::lock_guard lock(mutex_);
+    results_[index] = std::move(result);
+    return abandoned ? LoopStep::abandoned : LoopStep::done;
+  }
+
+  // An outcome stands, and nothing asks for another try.
+  [[nodiscard]] bool is_finished(const SampleState& state) const {
+    if (state.committed) return false;  // it is among those to be tried again
+    if (state.stage == SampleState::Stage::judged) return true;
+    if (state.stage != SampleState::Stage::errored || options().retry_errors) return false;
+    const auto record = parse_json(state.final_record, "a journal record");
+    if (!record) return false;
+    const auto result = sample_result_from_json(*record);
+    return result.verdict == SampleVerdict::error && !result.hopeless;
   }
 
   // A wrong key or an unknown model fails every sample alike: the rest is not burnt, and the run can be gone on with.
   bool is_hopeless(const SampleResult& result) {
-    if (auto broken = journal_problem()) {
-      summary_.gave_up = std::move(broken);
-      return true;
+    if (!result.hopeless) return false;
+    const std::lock_guard lock(mutex_);
+    if (!summary_.gave_up) {
+      summary_.gave_up =
+          Error{.code = Errc::permission, .operation = "ask", .object = plan_.model_name, .cause = result.message};
     }
-    if (result.verdict != SampleVerdict::error || result.reason != "api_setup") return false;
-    summary_.gave_up =
-        Error{.code = Errc::permission, .operation = "ask", .object = settings_model_name_, .cause = result.message};
     return true;
   }
 
-  // The journal must be writable before more work is taken on.
-  std::optional<Error> journal_problem() {
-    auto probe = journal_->append(Json{{"type", "census"},
-                                       {"descriptors", last_descriptors_},
-                                       {"threads", last_threads_},
-                                       {"children", last_children_}});
-    if (probe) return std::nullopt;
-    return std::move(probe).error();
+  // On the caller's thread, in the order of the tasks.
+  Result<LearnedPtr> commit(std::size_t position) {
+    const std::size_t index = todo_[position];
+    SampleResult* result = nullptr;
+    {
+      const std::lock_guard lock(mutex_);
+      result = &*results_[index];
+    }
+    if (env_.progress != nullptr && plan_.learns() && result->verdict == SampleVerdict::passed) {
+      env_.progress->learning(result->instance_id);
+    }
+    AWM_TRY(auto step, learner_->take(*result));
+    uint64_t results_bytes = 0;
+    if (auto added = views_->add(result->instance_id)) {
+      results_bytes = *added;
+    } else {
+      log_warning("results.jsonl: " + added.error().message());
+    }
+    Json record = to_json(*result);
+    record["type"] = "commit";
+    record["results_bytes"] = results_bytes;
+    record["descriptors"] = last_descriptors_.load();
+    record["threads"] = last_threads_.load();
+    record["children"] = last_children_.load();
+    record["resident_bytes"] = sys::resident_bytes();
+    record["leaks"] = result->leaks;
+    const bool changed = step.record.has_value();
+    if (changed) record["learned"] = *std::move(step.record);
+    AWM_CHECK(journal_->append(std::move(record), changed ? Durability::synced : Durability::lazy));
+    ++processed_;
+    passed_ += result->verdict == SampleVerdict::passed ? 1 : 0;
+    result->experience.reset();
+    for (const auto& note : step.notes) say(note);
+    if (changed) {
+      if (auto written = views_->write_memory(*step.learned->memory); !written) log_warning(written.error().message());
+      note_memory(earlier_commits_ + position + 1);
+    }
+    write_checkpoint();
+    if (env_.progress != nullptr) {
+      env_.progress->committed(*result, {.number = index + 1,
+                                         .tasks = plan_.rows.size(),
+                                         .workflows = step.learned->memory->size(),
+                                         .learning_cost = learner_->cost().cost});
+    }
+    return step.learned;
   }
 
+  void note_memory(std::size_t commits) {
+    const std::size_t known = learner_->now()->memory->size();
+    auto& curve = summary_.workflows_over_time;
+    if (curve.empty() || curve.back().second != known) curve.emplace_back(commits, known);
+  }
+
+  void write_checkpoint() {
+    const Checkpoint checkpoint{.total_processed = static_cast<int64_t>(processed_),
+                                .total_success = static_cast<int64_t>(passed_),
+                                .start_time = started_at_,
+                                .last_checkpoint = iso_time()};
+    if (auto written = views_->write_checkpoint(checkpoint); !written) log_warning(written.error().message());
+  }
+
+  Admission admit() {
+    if (const auto disk = sys::disk_space(output_dir()); disk && disk->available < low_disk_bytes) {
+      const std::lock_guard lock(mutex_);
+      if (!summary_.gave_up) {
+        summary_.gave_up = Error{.code = Errc::exhausted,
+                                 .operation = "begin another sample in",
+                                 .object = output_dir(),
+                                 .cause = human_bytes(disk->available) + " of disk are left",
+                                 .remedy = "make room, and go on with --resume-from"};
+      }
+      return Admission::end;
+    }
+    // Others, too, use descriptors of this process's limit: what is not there cannot be given to a sample.
+    const uint64_t used = Ledger::process().count(ResourceKind::descriptor) + 3;
+    if (descriptor_limit_ > 0 && used + 2 > descriptor_limit_) return Admission::wait;
+    return Admission::go;
+  }
+
+  // The census at a sample's end.
   void check_resources(SampleResult& result) {
-    const auto scope_prefix = scope_.child("sample").child(result.instance_id).path();
-    for (const auto& entry : Ledger::process().entries(scope_prefix)) {
+    const auto prefix = scope_.child("sample").child(result.instance_id).path();
+    for (const auto& entry : Ledger::process().entries(prefix)) {
       ++result.leaks;
       log_warning(fmt::format("leak: {} {} ({}) of {}, born at {}", to_string(entry.kind), entry.id, entry.name,
                               entry.scope, entry.birthplace));
     }
+    const std::lock_guard lock(census_mutex_);
     Census now = take_census();
     std::vector<CensusItem> known = inherited_.descriptors;
     known.insert(known.end(), inherited_.threads.begin(), inherited_.threads.end());
@@ -360,13 +429,10 @@ class Run {
     // The first census has nothing to be compared with: what it shows once may be passing.
     if (previous_) {
       for (const auto& item : difference.unknown) {
+        if (!told_leaks_.insert(item.what + "|" + item.identity).second) continue;
         ++result.leaks;
         log_warning(fmt::format("leak: {} {} ({}) that nobody owns", to_string(item.kind), item.id, item.what));
       }
-    }
-    if (env_.exit_hooks.size() > 0) {
-      ++result.leaks;
-      log_warning(fmt::format("leak: {} exit hooks are left after {}", env_.exit_hooks.size(), result.instance_id));
     }
     last_descriptors_ = now.descriptors.size();
     last_threads_ = now.threads.size();
@@ -375,136 +441,109 @@ class Run {
     summary_.leaks += result.leaks;
   }
 
-  Result<std::unique_ptr<Sandbox>> make_sandbox(const Row& row, std::string_view purpose, const Scope& scope) {
-    LocalSandboxSettings settings = local_settings_of(settings_);
-    AWM_TRY(settings.repository, repository_of(row));
-    settings.base_commit = row.base_commit;
-    settings.env_setup = row.environment_setup;
-    if (!settings.env_setup.empty() && !settings.env_setup.ends_with('\n')) settings.env_setup += '\n';
-    settings.env_setup += env_setup_;
-    settings.hidden_paths.push_back(options_.output_dir);
-    settings.name = row.instance_id + "-" + std::string(purpose);
-    return make_local_sandbox(settings, env_.spawner, env_.stop, scope);
-  }
-
-  Result<std::string> repository_of(const Row& row) const {
-    if (const auto it = repositories_.find(row.repo); it != repositories_.end()) return it->second;
-    if (repos_folder_.empty()) {
-      return fail(
-          Errc::not_found, "find the repository", row.repo, "neither --repos nor --repo names it",
-          "add --repos DIR (with DIR/" + replace_all(row.repo, "/", "__") + ") or --repo " + row.repo + "=PATH");
-    }
-    const std::string base = join_path(repos_folder_, replace_all(row.repo, "/", "__"));
-    for (const auto& path : {base, base + ".git"}) {
-      if (is_folder(path)) return path;
-    }
-    return fail(Errc::not_found, "find the repository", row.repo, "there is no " + base,
-                "git clone it there (bare or not), or name it with --repo " + row.repo + "=PATH");
-  }
-
-  static std::string line_of(const SampleResult& result) {
-    std::string text;
-    switch (result.verdict) {
-      case SampleVerdict::passed:
-        text = "PASS";
-        break;
-      case SampleVerdict::failed:
-        text = "FAIL";
-        break;
-      case SampleVerdict::error:
-        text = "ERROR";
-        break;
-      case SampleVerdict::skipped:
-        text = "patch made";
-        break;
-      case SampleVerdict::interrupted:
-        text = "interrupted";
-        break;
-    }
-    if (!result.reason.empty()) text += " (" + result.reason + ")";
-    if (!result.message.empty()) text += " " + result.message;
-    if (result.iterations > 0)
-      text += fmt::format("; {} steps, agent {}", result.iterations, human_seconds(result.agent_seconds));
-    if (result.judge_seconds > 0) text += fmt::format(", judge {}", human_seconds(result.judge_seconds));
-    if (result.cost_known) text += fmt::format(", ${:.4f}", result.cost);
-    return text;
-  }
-
-  // --- views
-  // ---------------------------------------------------------------------------------------------------------------
-  [[nodiscard]] std::string results_path() const { return join_path(options_.output_dir, "results.jsonl"); }
-
-  // results.jsonl is made anew from the samples' own lines as the loop passes over them.
-  void remove_foreign_results() {
-    if (auto gone = remove_tree(results_path()); !gone) log_warning(gone.error().message());
-  }
-
-  void append_result_line(const std::string& instance_id) {
-    const auto run_it = [&]() -> Result<void> {
-      AWM_TRY(const auto line,
-              awm::read_file(join_path(sample_folder(options_.output_dir, instance_id), "result.json")));
-      AWM_TRY(auto file, AppendFile::open(scope_, results_path()));
-      return file.append(line);
-    };
-    if (auto done = run_it(); !done) log_warning(instance_id + ": results.jsonl: " + done.error().message());
-  }
-
-  void write_reports() {
-    if (options_.skip_evaluation) return;
-    std::vector<RunReportEntry> entries;
-    std::set<std::string> seen;
-    for (const auto& result : summary_.results) {
-      RunReportEntry entry{.instance_id = result.instance_id};
-      switch (result.verdict) {
-        case SampleVerdict::passed:
-          entry.outcome = RunReportOutcome::resolved;
-          break;
-        case SampleVerdict::failed:
-          entry.outcome = result.reason == "empty_patch"    ? RunReportOutcome::empty_patch
-                          : result.reason == "tests_failed" ? RunReportOutcome::unresolved
-                                                            : RunReportOutcome::error;
-          break;
-        default:
-          entry.outcome = RunReportOutcome::error;
-          break;
-      }
-      entry.reason = result.reason;
-      seen.insert(result.instance_id);
-      entries.push_back(std::move(entry));
-    }
-    for (const auto& row : rows_) {
-      if (!seen.contains(row.instance_id))
-        entries.push_back({.instance_id = row.instance_id, .outcome = RunReportOutcome::incomplete});
-    }
-    if (auto written = write_run_report(options_.output_dir, settings_model_name_, options_.run_id, entries);
-        !written) {
+  // --- the end
+  // ---------------------------------------------------------------------------------------------------------
+  void write_end(double seconds) {
+    if (env_.progress != nullptr) env_.progress->ended();
+    const auto& memory = *learner_->now()->memory;
+    const RunStatistics statistics{.total_processed = static_cast<int64_t>(processed_),
+                                   .total_success = static_cast<int64_t>(passed_),
+                                   .workflows_learned = static_cast<int64_t>(memory.size()),
+                                   .elapsed_seconds = seconds};
+    write_checkpoint();
+    if (auto written = views_->write_end(statistics, memory, config_view(options(), plan_.model_name)); !written) {
       log_warning(written.error().message());
     }
-    (void)journal_->append(Json{{"type", "run_ended"}, {"stopped", summary_.stopped}, {"leaks", summary_.leaks}});
+    write_run_report_view();
+    summary_.workflows = memory.size();
+    summary_.inductions = learner_->inductions();
+    summary_.learning_cost = learner_->cost().cost;
+    summary_.learning_calls = learner_->cost().calls;
+    for (auto& result : results_) {
+      if (!result) continue;
+      result->experience.reset();
+      summary_.results.push_back(std::move(*result));
+    }
+    const Json record{{"type", "run_ended"}, {"stopped", summary_.stopped}, {"leaks", summary_.leaks}};
+    if (auto written = journal_->append(record); !written) log_warning(written.error().message());
+  }
+
+  void write_run_report_view() {
+    if (options().skip_evaluation) return;
+    std::vector<RunReportEntry> entries;
+    for (std::size_t i = 0; i < plan_.rows.size(); ++i) {
+      RunReportEntry entry{.instance_id = plan_.rows[i].instance_id};
+      if (!results_[i] || results_[i]->verdict == SampleVerdict::interrupted) {
+        entry.outcome = RunReportOutcome::incomplete;
+      } else {
+        const auto& result = *results_[i];
+        entry.reason = result.reason;
+        switch (result.verdict) {
+          case SampleVerdict::passed:
+            entry.outcome = RunReportOutcome::resolved;
+            break;
+          case SampleVerdict::failed:
+            entry.outcome = result.reason == "empty_patch"    ? RunReportOutcome::empty_patch
+                            : result.reason == "tests_failed" ? RunReportOutcome::unresolved
+                                                              : RunReportOutcome::error;
+            break;
+          default:
+            entry.outcome = RunReportOutcome::error;
+            break;
+        }
+      }
+      entries.push_back(std::move(entry));
+    }
+    if (auto written = write_run_report(output_dir(), plan_.model_name, options().run_id, entries); !written) {
+      log_warning(written.error().message());
+    }
+  }
+
+  void close() {
+    learner_.reset();
+    if (learning_llm_) learning_llm_->close();
+    learning_llm_.reset();
+    http_.reset();
+    views_->close();
+    views_.reset();
+    sandboxes_.reset();
+    journal_->close();
   }
 
   const RunEnvironment& env_;
-  RunOptions options_;
-  std::vector<std::string> given_;
   Scope scope_;
-  Settings settings_;
-  std::optional<LlmConfig> llm_;
-  std::string settings_model_name_;
-  std::vector<Row> rows_;
-  std::string dataset_hash_;
-  std::map<std::string, std::string> given_patches_;
-  std::size_t unknown_predictions_ = 0;
-  std::string env_setup_;
-  std::map<std::string, std::string> repositories_;
-  std::string repos_folder_;
+  RunOptions asked_;
+  const std::vector<std::string>& given_;
+  RunPlan plan_;
+  std::unique_ptr<Sandboxes> sandboxes_;
   std::unique_ptr<Journal> journal_;
   std::unique_ptr<HttpClient> http_;
+  std::unique_ptr<Llm> learning_llm_;
+  std::unique_ptr<Learner> learner_;
+  std::unique_ptr<Views> views_;
+  std::optional<Prewarmer> prewarmer_;
+  RunServices services_;
+  SampleSettings settings_;
+  std::string started_at_;
+  uint64_t descriptor_limit_ = 0;
+
+  std::vector<std::size_t> todo_;  // indices of rows, in the order in which they are worked on
+  std::size_t earlier_commits_ = 0;
+  std::size_t inductions_before_ = 0;
+  std::size_t processed_ = 0;
+  std::size_t passed_ = 0;
+
+  std::mutex mutex_;  // results_ and summary_.gave_up, while workers live
+  std::vector<std::optional<SampleResult>> results_;
   RunSummary summary_;
+
+  std::mutex census_mutex_;
   Census inherited_;
   std::optional<Census> previous_;
-  std::size_t last_descriptors_ = 0;
-  std::size_t last_threads_ = 0;
-  std::size_t last_children_ = 0;
+  std::set<std::string> told_leaks_;
+  std::atomic<std::size_t> last_descriptors_{0};
+  std::atomic<std::size_t> last_threads_{0};
+  std::atomic<std::size_t> last_children_{0};
 };
 
 }  // namespace

@@ -2,13 +2,15 @@
 
 #include <fmt/format.h>
 
+#include "agent/controller.h"
 #include "base/json.h"
 #include "base/text.h"
 #include "event/stream.h"
 #include "llm/registry.h"
-#include "memory/experience.h"
+#include "memory/tokens.h"
 #include "os/log.h"
 #include "runtime/runtime.h"
+#include "swebench/report.h"
 
 namespace awm {
 namespace {
@@ -31,6 +33,18 @@ class SampleRun {
     if (done && !final_) done = judge();
     if (!done) finish_with_error(done.error());
     if (!final_) finish(SampleVerdict::skipped, "", "not judged, as asked");
+    write_views();
+    return std::move(result_);
+  }
+
+  // What an earlier part of the run wrote down of it.
+  SampleResult from_journal(const SampleState& state) {
+    if (const auto record = parse_json(state.final_record, "a journal record")) {
+      result_ = sample_result_from_json(*record);
+    }
+    result_.instance_id = row_.instance_id;
+    result_.release_errors = state.release_errors;
+    if (auto patch = awm::read_file(join_path(folder_, "patch.diff"))) result_.patch = *std::move(patch);
     write_views();
     return std::move(result_);
   }
@@ -78,6 +92,7 @@ class SampleRun {
   // The agent at work, once. True: its sandbox was lost, and a fresh try is due.
   Result<bool> roll_out(int attempt) {
     const auto began = Clock::now();
+    tell(SamplePhase::connecting);
     const Scope scope = scope_.child(attempt == 1 ? "agent" : "agent-again");
     const auto events = join_path(folder_, "events.jsonl");
     // A try that was broken off leaves its events; they are no part of this one.
@@ -129,9 +144,17 @@ class SampleRun {
                          .base_commit = row_.base_commit};
     RolloutSettings rollout = settings_.rollout;
     rollout.output_folder = folder_;
+    AWM_CHECK(add_memory(agent_task, rollout, runtime.settings()));
+    tell(SamplePhase::agent);
+    if (services_.on_phase) {
+      rollout.on_iteration = [this](int iterations) {
+        services_.on_phase(row_.instance_id, SamplePhase::agent, iterations);
+      };
+    }
     auto outcome = run_rollout(runtime, model, agent_task, rollout, *services_.stop);
     for (const auto& problem : outcome.save_problems) log_warning(row_.instance_id + ": " + problem.message());
     result_.agent_end = to_string(outcome.end);
+    result_.first_prompt_tokens = outcome.first_prompt_tokens;
     result_.iterations = outcome.iterations;
     result_.cost += outcome.cost;
     result_.cost_known = outcome.cost_known;
@@ -176,6 +199,29 @@ class SampleRun {
     return {};
   }
 
+  // The workflows that the agent's prompt carries.
+  Result<void> add_memory(AgentTask& task, const RolloutSettings& rollout, const RuntimeSettings& runtime) {
+    AWM_TRY(const auto prompts,
+            rollout.agent_class == "BashAgent" ? bash_agent_prompts(task, rollout) : codeact_prompts(task, runtime));
+    const std::string base = prompts.system + "\n" + prompts.instruction;
+    result_.first_prompt_tokens_counted = static_cast<int64_t>(count_tokens(base));
+    for (const auto& tool : prompts.tools) {
+      result_.first_prompt_tokens_counted += static_cast<int64_t>(count_tokens(tool.description + tool.parameters));
+    }
+    if (!task_.learned || task_.learned->memory->size() == 0) return {};
+    const auto section = workflow_section(*task_.learned->memory, settings_.truncation, base, task_.learned->scale);
+    task.memory_section = section.text;
+    result_.workflows_shown = static_cast<int>(section.shown);
+    result_.workflows_left_out = static_cast<int>(section.left_out);
+    result_.memory_revision = task_.learned->memory->revision();
+    result_.first_prompt_tokens_counted += static_cast<int64_t>(count_tokens(section.text));
+    return {};
+  }
+
+  void tell(SamplePhase phase) const {
+    if (services_.on_phase) services_.on_phase(row_.instance_id, phase, result_.iterations);
+  }
+
   Result<void> save_patch(std::string patch) {
     result_.patch = std::move(patch);
     AWM_CHECK(record(Json{{"type", "started"}}));
@@ -198,9 +244,10 @@ class SampleRun {
   Result<void> judge() {
     if (settings_.skip_evaluation) return {};
     const auto began = Clock::now();
+    tell(SamplePhase::judging);
     JudgeSettings judge_settings = settings_.judge;
     judge_settings.log_folder =
-        evaluation_folder(settings_.output_dir, settings_.run_id, settings_.model_name, row_.instance_id);
+        run_log_folder(settings_.output_dir, settings_.run_id, settings_.model_name, row_.instance_id);
     if (trim(result_.patch).empty()) {
       // Nothing to run: the reference, too, calls it unresolved without a container.
       finish(SampleVerdict::failed, "empty_patch", "the patch is empty");
@@ -267,6 +314,9 @@ class SampleRun {
     std::string_view reason = "runtime";
     if (llm_failure_) {
       reason = "api";
+      // What a person must mend, and what fails every other sample alike.
+      result_.hopeless = *llm_failure_ == LlmFailure::authentication || *llm_failure_ == LlmFailure::no_such_model ||
+                         *llm_failure_ == LlmFailure::out_of_credit;
     } else if (error.os_errno == ENOSPC || error.os_errno == EDQUOT) {
       reason = "disk";
     } else if (result_.agent_end.empty() && (error.code == Errc::not_found || error.code == Errc::unavailable)) {
@@ -320,6 +370,7 @@ class SampleRun {
       if (auto steps = experience_steps(events)) experience.history = *std::move(steps);
     }
     Json json = to_json(experience);
+    result_.experience = std::move(experience);
     if (!result_.reason.empty()) json["reason"] = result_.reason;
     if (result_.verdict == SampleVerdict::error) json["error"] = result_.message;
     if (!result_.release_errors.empty()) json["release_error"] = join(result_.release_errors, "; ");
@@ -330,9 +381,9 @@ class SampleRun {
     }
   }
 
-  const RunServices& services_;
+  const RunServices services_;
   const SampleSettings& settings_;
-  const SampleTask& task_;
+  const SampleTask task_;
   const Row& row_;
   Scope scope_;
   std::string folder_;
@@ -342,11 +393,6 @@ class SampleRun {
   std::optional<LlmFailure> llm_failure_;
   std::string lost_error_;
 };
-
-// One folder name from a model's name, as SWE-bench writes it.
-std::string model_folder(const std::string& model_name) {
-  return replace_all(model_name, "/", "__");
-}
 
 }  // namespace
 
@@ -366,14 +412,27 @@ std::string_view to_string(SampleVerdict verdict) {
   return "error";
 }
 
+std::string_view to_string(SamplePhase phase) {
+  switch (phase) {
+    case SamplePhase::connecting:
+      return "connecting";
+    case SamplePhase::agent:
+      return "agent";
+    case SamplePhase::judging:
+      return "judging";
+    case SamplePhase::ending:
+      return "ending";
+  }
+  return "";
+}
+
 std::string sample_folder(const std::string& output_dir, const std::string& instance_id) {
   return join_path(join_path(output_dir, "samples"), instance_id);
 }
 
-std::string evaluation_folder(const std::string& output_dir, const std::string& run_id, const std::string& model_name,
-                              const std::string& instance_id) {
-  return join_path(output_dir,
-                   fmt::format("logs/run_evaluation/{}/{}/{}", run_id, model_folder(model_name), instance_id));
+SampleResult finished_sample(const SampleSettings& settings, const Row& row, const SampleState& state,
+                             const Scope& scope) {
+  return SampleRun({}, settings, {.row = &row}, scope).from_journal(state);
 }
 
 SampleResult run_sample(const RunServices& services, const SampleSettings& settings, const SampleTask& task,
@@ -389,10 +448,16 @@ Json to_json(const SampleResult& result) {
             {"agent_end", result.agent_end},
             {"iterations", result.iterations},
             {"cost", result.cost},
+            {"hopeless", result.hopeless},
             {"cost_known", result.cost_known},
             {"prompt_tokens", result.usage.prompt_tokens},
             {"completion_tokens", result.usage.completion_tokens},
             {"cached_tokens", result.usage.cached_tokens},
+            {"workflows_shown", result.workflows_shown},
+            {"workflows_left_out", result.workflows_left_out},
+            {"memory_revision", result.memory_revision},
+            {"first_prompt_tokens", result.first_prompt_tokens},
+            {"first_prompt_tokens_counted", result.first_prompt_tokens_counted},
             {"agent_seconds", result.agent_seconds},
             {"judge_seconds", result.judge_seconds}};
   if (!result.timestamp.empty()) json["timestamp"] = result.timestamp;
@@ -412,10 +477,16 @@ SampleResult sample_result_from_json(const Json& record) {
   result.agent_end = string_or(record, "agent_end", "");
   result.iterations = static_cast<int>(get_int(record, "iterations").value_or(0));
   result.cost = get_number(record, "cost").value_or(0);
+  result.hopeless = get_bool(record, "hopeless").value_or(false);
   result.cost_known = get_bool(record, "cost_known").value_or(false);
   result.usage.prompt_tokens = get_int(record, "prompt_tokens").value_or(0);
   result.usage.completion_tokens = get_int(record, "completion_tokens").value_or(0);
   result.usage.cached_tokens = get_int(record, "cached_tokens").value_or(0);
+  result.workflows_shown = static_cast<int>(get_int(record, "workflows_shown").value_or(0));
+  result.workflows_left_out = static_cast<int>(get_int(record, "workflows_left_out").value_or(0));
+  result.memory_revision = get_int(record, "memory_revision").value_or(0);
+  result.first_prompt_tokens = get_int(record, "first_prompt_tokens").value_or(0);
+  result.first_prompt_tokens_counted = get_int(record, "first_prompt_tokens_counted").value_or(0);
   result.agent_seconds = get_number(record, "agent_seconds").value_or(0);
   result.judge_seconds = get_number(record, "judge_seconds").value_or(0);
   result.timestamp = string_or(record, "timestamp", "");

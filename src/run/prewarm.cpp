@@ -1,0 +1,61 @@
+#include "run/prewarm.h"
+
+namespace awm {
+
+Prewarmer::Prewarmer(const Scope& scope, Make make, Seconds connect_limit, std::size_t most)
+    : scope_(scope.child("prewarm")), make_(std::move(make)), connect_limit_(connect_limit), most_(most) {}
+
+void Prewarmer::work(Item& item, std::size_t position) noexcept {
+  auto sandbox = make_(position);
+  if (!sandbox) return;
+  item.sandbox = *std::move(sandbox);
+  item.ready = item.sandbox->connect(Deadline::in(connect_limit_)).has_value();
+}
+
+void Prewarmer::prepare(std::size_t position) {
+  const std::lock_guard lock(mutex_);
+  if (closed_ || items_.size() >= most_ || items_.contains(position)) return;
+  auto item = std::make_unique<Item>();
+  Item* const raw = item.get();
+  // Without a thread there is nothing ready ahead, and nothing lost.
+  auto thread = Thread::start(scope_, "prewarm", [this, raw, position] { work(*raw, position); });
+  if (!thread) return;
+  item->thread = *std::move(thread);
+  items_.emplace(position, std::move(item));
+}
+
+std::unique_ptr<Sandbox> Prewarmer::take(std::size_t position) {
+  std::unique_ptr<Item> item;
+  {
+    const std::lock_guard lock(mutex_);
+    const auto it = items_.find(position);
+    if (it == items_.end()) return nullptr;
+    item = std::move(it->second);
+    items_.erase(it);
+  }
+  item->thread.join();
+  if (!item->ready) {
+    if (item->sandbox) (void)item->sandbox->close();
+    return nullptr;
+  }
+  return std::move(item->sandbox);
+}
+
+ReleaseReport Prewarmer::close() noexcept {
+  std::map<std::size_t, std::unique_ptr<Item>> items;
+  {
+    const std::lock_guard lock(mutex_);
+    closed_ = true;
+    items.swap(items_);
+  }
+  ReleaseReport report;
+  for (auto& [position, item] : items) {
+    item->thread.join();
+    if (!item->sandbox) continue;
+    auto one = item->sandbox->close();
+    for (auto& problem : one.problems) report.problems.push_back(std::move(problem));
+  }
+  return report;
+}
+
+}  // namespace awm

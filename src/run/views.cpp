@@ -1,0 +1,83 @@
+#include "run/views.h"
+
+#include "base/json.h"
+#include "base/text.h"
+#include "memory/memory_file.h"
+#include "memory/prompt_section.h"
+#include "run/sample.h"
+
+namespace awm {
+namespace {
+
+constexpr std::string_view results_name = "results.jsonl";
+
+}  // namespace
+
+Result<std::unique_ptr<Views>> Views::open(const Scope& scope, const std::string& output_dir, uint64_t results_bytes,
+                                           const std::vector<std::string>& committed) {
+  std::unique_ptr<Views> views(new Views(scope.child("views"), output_dir));
+  const auto path = views->path(results_name);
+  uint64_t size = 0;
+  if (auto info = sys::stat(path)) size = info->size;
+  const bool whole = committed.empty() ? results_bytes == 0 : results_bytes > 0 && size >= results_bytes;
+  if (!whole || committed.empty()) {
+    AWM_CHECK(remove_tree(path));
+    results_bytes = 0;
+  }
+  AWM_TRY(views->results_, AppendFile::open(views->scope_, path));
+  if (whole && results_bytes > 0) {
+    AWM_CHECK(sys::ftruncate(views->results_.fd(), results_bytes));
+    views->bytes_ = results_bytes;
+    return views;
+  }
+  for (const auto& id : committed) AWM_CHECK(views->add(id));
+  return views;
+}
+
+Result<uint64_t> Views::add(const std::string& instance_id) {
+  AWM_TRY(const auto line, awm::read_file(join_path(sample_folder(folder_, instance_id), "result.json")));
+  if (auto written = results_.append(line); !written) {
+    // Half a line must not stand before the next one.
+    (void)sys::ftruncate(results_.fd(), bytes_);
+    return std::unexpected(std::move(written).error());
+  }
+  bytes_ += line.size();
+  return bytes_;
+}
+
+Result<void> Views::write_checkpoint(const Checkpoint& checkpoint) {
+  return awm::write_file(path("checkpoint.json"), dump_json(to_json(checkpoint), 2) + "\n");
+}
+
+Result<void> Views::write_memory(const WorkflowMemory& memory) {
+  return write_memory_file(path("memory.json"), memory, iso_time());
+}
+
+Result<void> Views::write_end(const RunStatistics& statistics, const WorkflowMemory& memory, const Json& config) {
+  AWM_CHECK(write_memory(memory));
+  AWM_CHECK(write_buffer_view(scope_, path(results_name), path("buffer.json"), iso_time()));
+  return write_result_view(scope_, path(results_name), memory, statistics_view(statistics, config),
+                           path("result.json"));
+}
+
+Json config_view(const RunOptions& options, const std::string& model_name) {
+  Json truncation = nullptr;
+  if (!options.truncation.empty()) {
+    if (const auto tokens = parse_truncation(options.truncation); tokens && *tokens) truncation = **tokens;
+  }
+  return Json{{"llm_config_name", options.llm_config.empty() ? model_name : options.llm_config},
+              {"agent_class", options.agent_class},
+              {"max_iterations", options.max_iterations},
+              {"dataset_name", join(options.datasets, ",")},
+              {"split", options.split},
+              {"repo_filter", options.repo_filter},
+              {"induction_trigger_count", options.induction_trigger},
+              {"max_workflows", options.max_workflows},
+              {"truncation_limit", truncation},
+              {"output_dir", options.output_dir},
+              {"checkpoint_interval", 1},
+              {"skip_evaluation", options.skip_evaluation},
+              {"verbose", !options.quiet}};
+}
+
+}  // namespace awm
