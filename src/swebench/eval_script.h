@@ -25,12 +25,10 @@ Result<std::string> published_eval_script(const Row& row);
 // command's exit code.
 std::string runnable_eval_script(std::string_view published);
 
-// For a sandbox that is not the published image: leaves out the lines that activate its conda environment and install
-// the repository into it (in front of the test's start only); `left_out` gets them.
-std::string without_image_steps(std::string_view script, std::vector<std::string>& left_out);
-
-// The parser that belongs to a repository; "" for an unknown one.
-std::string parser_of_repository(const std::string& repo);
+// For a sandbox that is not the published image: leaves out the lines in front of the tests that activate its conda
+// environment and install the repository into it, and, unless `has_locale`, those that make and choose en_US.UTF-8.
+// `left_out` gets them.
+std::string without_image_steps(std::string_view script, bool has_locale, std::vector<std::string>& left_out);
 
 // Whether the row has what judging needs: tests, a script, a known parser. Errors: invalid_input naming row and key.
 Result<void> check_judgeable(const Row& row);

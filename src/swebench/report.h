@@ -21,7 +21,8 @@ enum class RunReportOutcome {
 struct RunReportEntry {
   std::string instance_id;
   RunReportOutcome outcome = RunReportOutcome::incomplete;
-  std::string reason;  // for people; not in the report
+  std::string reason;      // for people; not in the report
+  bool in_dataset = true;  // false: a prediction for no chosen row; it counts as submitted only
 };
 
 // "a/b" → "a__b": a model's name in paths.
@@ -31,7 +32,7 @@ std::string run_log_folder(const std::string& output_dir, const std::string& run
                            const std::string& instance_id);
 
 // The report's keys and values, schema_version 2. Why unresolved and erroneous samples failed is read from their logs
-// below output_dir. `submitted` names predictions beyond the rows that have an entry; ids are sorted.
+// below output_dir.
 Json run_report(const std::string& output_dir, const std::string& model_name, const std::string& run_id,
                 const std::vector<RunReportEntry>& entries);
 // Writes it as output_dir/MODEL.RUN.json. Errors: io, exhausted.
