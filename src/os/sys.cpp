@@ -298,6 +298,12 @@ Result<void> symlink(const std::string& target, const std::string& path, Where a
   return {};
 }
 
+Result<void> hard_link(const std::string& existing, const std::string& path, Where at) {
+  AWM_GATE("link", at, path);
+  if (::link(existing.c_str(), path.c_str()) < 0) return fail_os("make link", path);
+  return {};
+}
+
 Result<std::string> readlink(const std::string& path, Where at) {
   AWM_GATE("readlink", at, path);
   std::string target(PATH_MAX, '\0');

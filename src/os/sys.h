@@ -44,6 +44,8 @@ Result<void> chmod(const std::string& path, unsigned mode, Where at = Where::cur
 // lchown: the link itself, never what it points to.
 Result<void> chown(const std::string& path, uint32_t uid, uint32_t gid, Where at = Where::current());
 Result<void> symlink(const std::string& target, const std::string& path, Where at = Where::current());
+// A second name for the same file, on the same file system.
+Result<void> hard_link(const std::string& existing, const std::string& path, Where at = Where::current());
 Result<std::string> readlink(const std::string& path, Where at = Where::current());
 Result<std::string> realpath(const std::string& path, Where at = Where::current());
 Result<std::string> current_folder(Where at = Where::current());

@@ -1,0 +1,79 @@
+#include "sandbox/owner.h"
+
+#include <cerrno>
+#include <charconv>
+#include <vector>
+
+#include "base/text.h"
+#include "os/file.h"
+#include "os/sys.h"
+
+namespace awm {
+namespace {
+
+template <class Number>
+bool parse_whole(std::string_view text, Number& number) {
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  return error == std::errc{} && end == text.data() + text.size();
+}
+
+// Field 22 of /proc/PID/stat, counted behind the name, which may hold anything.
+Result<uint64_t> start_ticks_of(int pid) {
+  const auto path = "/proc/" + std::to_string(pid) + "/stat";
+  AWM_TRY(const auto text, read_file(path, 8192));
+  const auto close = text.rfind(')');
+  const auto fields =
+      split(close == std::string::npos ? std::string_view() : std::string_view(text).substr(close + 1), ' ');
+  uint64_t ticks = 0;
+  if (fields.size() < 21 || !parse_whole(fields[20], ticks))
+    return fail(Errc::protocol, "read", path, "the process's start time is not where it should be");
+  return ticks;
+}
+
+}  // namespace
+
+Result<OwnerMark> own_mark() {
+  OwnerMark mark{.host = sys::host_name(), .boot_id = "unknown", .pid_namespace = "unknown", .pid = sys::pid()};
+  if (mark.host.empty() || mark.host.find(' ') != std::string::npos) mark.host = "unnamed";
+  if (const auto boot = read_file("/proc/sys/kernel/random/boot_id", 256)) mark.boot_id = trim(*boot);
+  if (const auto link = sys::readlink("/proc/self/ns/pid")) {
+    const auto open = link->find('[');
+    const auto close = link->find(']');
+    if (open != std::string::npos && close != std::string::npos && open < close)
+      mark.pid_namespace = link->substr(open + 1, close - open - 1);
+  }
+  const auto ticks = start_ticks_of(mark.pid);
+  if (!ticks) {
+    if (ticks.error().os_errno != ENOENT) return std::unexpected(ticks.error());
+    return fail(Errc::unavailable, "read", "/proc/self/stat", "the process's start time is not there",
+                "mount /proc: mount -t proc proc /proc");
+  }
+  mark.start_ticks = *ticks;
+  return mark;
+}
+
+std::string to_line(const OwnerMark& mark) {
+  return mark.host + " " + mark.boot_id + " " + mark.pid_namespace + " " + std::to_string(mark.pid) + " " +
+         std::to_string(mark.start_ticks) + "\n";
+}
+
+std::optional<OwnerMark> parse_owner_mark(std::string_view line) {
+  const auto fields = split(trim(line), ' ');
+  if (fields.size() != 5) return std::nullopt;
+  OwnerMark mark{.host = fields[0], .boot_id = fields[1], .pid_namespace = fields[2]};
+  if (!parse_whole(fields[3], mark.pid) || !parse_whole(fields[4], mark.start_ticks) || mark.pid <= 0)
+    return std::nullopt;
+  return mark;
+}
+
+bool is_gone(const OwnerMark& mark, const OwnerMark& own) {
+  if (mark.host != own.host) return false;
+  if (mark.boot_id != own.boot_id) return true;
+  if (mark.pid_namespace != own.pid_namespace) return false;
+  const auto ticks = start_ticks_of(mark.pid);
+  // A failure to look, for want of descriptors for one, is no proof.
+  if (!ticks) return ticks.error().os_errno == ENOENT || ticks.error().os_errno == ESRCH;
+  return *ticks != mark.start_ticks;
+}
+
+}  // namespace awm

@@ -1,0 +1,30 @@
+// Who made a thing that outlives a killed process: known again across restarts of process numbers and of the machine.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace awm {
+
+struct OwnerMark {
+  std::string host;
+  std::string boot_id;
+  std::string pid_namespace;  // inode number
+  int pid = 0;
+  uint64_t start_ticks = 0;  // of the process, since boot
+  friend bool operator==(const OwnerMark&, const OwnerMark&) = default;
+};
+
+// This process's.
+Result<OwnerMark> own_mark();
+std::string to_line(const OwnerMark& mark);  // one line, with its end
+std::optional<OwnerMark> parse_owner_mark(std::string_view line);
+
+// True only when it is certain: same host and an earlier boot, or same boot and process namespace and no such process.
+bool is_gone(const OwnerMark& mark, const OwnerMark& own);
+
+}  // namespace awm
