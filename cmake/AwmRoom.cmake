@@ -22,6 +22,20 @@ function(awm_room name)
   set_property(GLOBAL APPEND PROPERTY AWM_ROOMS ${name})
 endfunction()
 
+# awm_prompts(ROOM FUNCTION NAME…): writes ROOM_prompts.cpp into the build folder, where `std::span<const PromptFile> FUNCTION()` (declared in
+# ROOM/prompts_data.h) is every prompts/NAME.txt of the current folder. Changing a file builds anew.
+function(awm_prompts room function)
+  set(source "// Written by CMake from src/${room}/prompts/.\n#include \"${room}/prompts_data.h\"\n\nnamespace awm {\nnamespace {\nconstexpr PromptFile files[] = {\n")
+  foreach(name ${ARGN})
+    set(file ${CMAKE_CURRENT_SOURCE_DIR}/prompts/${name}.txt)
+    set_property(DIRECTORY APPEND PROPERTY CMAKE_CONFIGURE_DEPENDS ${file})
+    file(READ ${file} text)
+    string(APPEND source "    {\"${name}\", R\"AWM(${text})AWM\"},\n")
+  endforeach()
+  string(APPEND source "};\n}  // namespace\nstd::span<const PromptFile> ${function}() {\n  return files;\n}\n}  // namespace awm\n")
+  file(CONFIGURE OUTPUT ${CMAKE_CURRENT_BINARY_DIR}/${room}_prompts.cpp CONTENT "${source}" @ONLY)
+endfunction()
+
 # awm_test(NAME SOURCES a_test.cpp … [ROOMS room …] [LIBS …] [LABELS docker …]): one GoogleTest program, one ctest entry.
 function(awm_test name)
   cmake_parse_arguments(TEST "" "TIMEOUT" "SOURCES;ROOMS;LIBS;LABELS;DEPENDS" ${ARGN})

@@ -2,14 +2,11 @@
 #pragma once
 
 #include <span>
-#include <string_view>
+
+#include "base/template.h"
 
 namespace awm {
 
-struct PromptFile {
-  std::string_view name;
-  std::string_view text;
-};
 std::span<const PromptFile> prompt_files();  // sorted by name
 
 }  // namespace awm

@@ -8,7 +8,7 @@
 #include <string>
 #include <vector>
 
-#include "base/json_fwd.h"
+#include "base/json.h"
 #include "base/result.h"
 #include "llm/llm.h"
 #include "memory/experience.h"
@@ -51,11 +51,14 @@ std::string to_text(const LearnExchange& exchange);
 
 struct LearnOutcome {
   std::shared_ptr<const WorkflowMemory> memory;  // `before` itself where nothing changed
-  // For the journal: {"type": "induction", "samples": [...], "changes": [...], "dropped": [...], "refused": [...],
-  // "hash": of the memory after it, "cost": {...}}. Its size does not depend on the size of the memory.
+  // For the journal; null when it gave up: {"type": "induction", "samples": [...], "changes":
+  // [...], "dropped": [...], "refused": [...], "hash": of the memory after it, "cost": {...}}. Its size does not depend
+  // on the size of the memory.
   Json journal_record;
   LearnCost cost;
   std::vector<LearnExchange> exchanges;
+  std::vector<std::string>
+      taught_nothing;              // ids of samples whose answers were refused, or that could not be asked about
   std::vector<std::string> notes;  // for people, a line each: what was learned, refused, dropped
   // The model could not be asked for a reason that a person must mend (key, credit, model), or the run was stopped:
   // this outcome must not be committed; learn again on resume.

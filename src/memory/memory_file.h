@@ -32,7 +32,7 @@ Result<LoadedMemory> read_memory_file(const std::string& path, std::size_t max_w
 
 // The view. Its size is bounded by the number of workflows. `last_updated` is ISO.
 Json memory_view(const WorkflowMemory& memory, const std::string& last_updated);
-// Written, replaced whole. Durable when asked.
+// Replaced whole: readers see the old or the new one.
 Result<void> write_memory_file(const std::string& path, const WorkflowMemory& memory, const std::string& last_updated);
 
 }  // namespace awm

@@ -43,6 +43,7 @@ struct WorkflowVersion {
 
 struct Workflow {
   WorkflowText text;
+  std::string key;                   // folded_name(text.name)
   int version = 1;                   // grows by one with each improvement
   std::string created_at;            // ISO; "" unknown (the predecessor kept none)
   std::string updated_at;            // ISO, of this version
@@ -57,7 +58,13 @@ struct Workflow {
   // What memory.json keeps; the journal has all of them.
   static constexpr std::size_t max_sources = 32;
   static constexpr std::size_t max_versions = 8;
+
+  int64_t prompt_tokens = 0;  // of workflow_prompt_text() and the empty line behind it
+  std::string digest;         // SHA-256 of all but dates and origin
 };
+
+// Fills in key, prompt_tokens and digest, and cuts sources and earlier to their bounds. The only way into a memory.
+std::shared_ptr<const Workflow> make_workflow(Workflow workflow);
 
 // "### NAME", description, scenarios, numbered steps: as a prompt shows it. No line end at the end.
 std::string workflow_prompt_text(const WorkflowText& text);
@@ -71,7 +78,7 @@ class WorkflowMemory {
   using Workflows = std::vector<std::shared_ptr<const Workflow>>;
 
   WorkflowMemory() = default;
-  // `revision` counts the changes since the empty memory.
+  // All made by make_workflow(), names different. `revision` counts the changes since the empty memory.
   WorkflowMemory(Workflows workflows, int64_t revision);
 
   static std::shared_ptr<const WorkflowMemory> empty();
