@@ -190,6 +190,11 @@ void take(const Choices& chosen, std::string_view key, std::optional<T>& to) {
   if (const auto found = chosen.find(key); found != chosen.end()) to = found->second.value.get<T>();
 }
 
+// A table or a list, as JSON text.
+void take_text(const Choices& chosen, std::string_view key, std::string& to) {
+  if (const auto found = chosen.find(key); found != chosen.end()) to = dump_json(found->second.value);
+}
+
 bool is_secret(std::string_view key) {
   const auto* rule = find_key(*find_section("llm"), key);
   return rule != nullptr && rule->secret;
@@ -201,16 +206,44 @@ std::string shown_value(std::string_view key, const Json& value) {
   return dump_json_python(value);
 }
 
-LlmConfig to_llm_config(const ConfigFile& file, const std::string& section, const Choices& chosen,
-                        const std::vector<std::string>& keys) {
-  (void)file;
+LlmConfig to_llm_config(const ConfigFile& file, const std::string& section, const Choices& chosen, const Keys& keys) {
   LlmConfig config;
   config.name = section;
-  config.api_keys = keys;
+  config.api_keys = keys.values;
+  if (keys.source != SettingSource::fallback) config.key_source = keys.where;
   take(chosen, "model", config.model);
   take(chosen, "base_url", config.base_url);
+  take(chosen, "api_version", config.api_version);
+  take(chosen, "custom_llm_provider", config.custom_llm_provider);
+  take(chosen, "ollama_base_url", config.ollama_base_url);
   take(chosen, "temperature", config.temperature);
+  take(chosen, "top_p", config.top_p);
+  take(chosen, "top_k", config.top_k);
+  take(chosen, "seed", config.seed);
+  take(chosen, "reasoning_effort", config.reasoning_effort);
+  take(chosen, "native_tool_calling", config.native_tool_calling);
+  take_text(chosen, "completion_kwargs", config.completion_kwargs);
+  take_text(chosen, "safety_settings", config.safety_settings);
+  take(chosen, "timeout", config.timeout);
   take(chosen, "num_retries", config.num_retries);
+  take(chosen, "retry_min_wait", config.retry_min_wait);
+  take(chosen, "retry_max_wait", config.retry_max_wait);
+  take(chosen, "retry_multiplier", config.retry_multiplier);
+  take(chosen, "max_input_tokens", config.max_input_tokens);
+  take(chosen, "max_output_tokens", config.max_output_tokens);
+  take(chosen, "max_message_chars", config.max_message_chars);
+  take(chosen, "input_cost_per_token", config.input_cost_per_token);
+  take(chosen, "output_cost_per_token", config.output_cost_per_token);
+  take(chosen, "drop_params", config.drop_params);
+  take(chosen, "modify_params", config.modify_params);
+  take(chosen, "caching_prompt", config.caching_prompt);
+  take(chosen, "log_completions", config.log_completions);
+  take(chosen, "log_completions_folder", config.log_completions_folder);
+  take(chosen, "openrouter_site_url", config.openrouter_site_url);
+  take(chosen, "openrouter_app_name", config.openrouter_app_name);
+  for (const auto& ours : {std::string("awm.llm"), "awm." + section}) {
+    if (const auto* stream = file.data().find(ours, "stream")) config.stream = stream->value.get<bool>();
+  }
   return config;
 }
 
@@ -464,7 +497,7 @@ Result<Settings> resolve_settings(const ConfigFile& file, const SettingsFlags& f
   } else {
     AWM_TRY(keys, choose_keys(file, settings.llm_section, chosen, environment));
   }
-  settings.llm = to_llm_config(file, settings.llm_section, chosen, keys.values);
+  settings.llm = to_llm_config(file, settings.llm_section, chosen, keys);
 
   for (const std::string_view key : {"model", "base_url"}) {
     if (!chosen.contains(key)) chosen[std::string(key)] = {.value = ""};
@@ -487,7 +520,7 @@ Result<LlmConfig> resolve_llm(const ConfigFile& file, std::string_view name, con
   AWM_CHECK(require_section(file, section, "take the model of"));
   const Choices chosen = choose_from_file(file, section);
   AWM_TRY(const Keys keys, choose_keys(file, section, chosen, environment));
-  return to_llm_config(file, section, chosen, keys.values);
+  return to_llm_config(file, section, chosen, keys);
 }
 
 Result<Settings> load_settings(const SettingsFlags& flags, const Environment& environment) {

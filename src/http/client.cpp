@@ -195,7 +195,8 @@ struct HttpClient::State {
   bool ended = false;  // the driving thread takes nothing any more
   std::vector<Transfer*> arrived;
   bool drop_idle = false;
-  std::condition_variable quiet;  // a transfer is done
+  std::condition_variable quiet;  // a transfer is done, a session closed, or the end or the stop has come
+  bool stop_seen = false;
   HttpCounters counters;
   std::map<curl_socket_t, UniqueFd> sockets;
 
@@ -469,7 +470,12 @@ void HttpClient::State::run() {
       }
       std::erase_if(fresh, [](const Transfer* transfer) { return transfer->cancel; });
     }
-    stopped = stopped || stop.cancelled();
+    if (!stopped && stop.cancelled()) {
+      stopped = true;
+      const std::lock_guard lock(mutex);
+      stop_seen = true;
+      quiet.notify_all();
+    }
     for (Transfer* transfer : cancelled) {
       finish(*transfer, exchange_error(Errc::closed, *transfer->request, "its session was closed"));
     }
@@ -550,6 +556,20 @@ Result<HttpResponse> HttpSession::send(const HttpRequest& request) {
   return std::move(transfer.response);
 }
 
+Result<void> HttpSession::sleep_until(Deadline deadline) const {
+  const std::shared_ptr<State> state = state_;
+  auto& client = *state->client;
+  std::unique_lock lock(client.mutex);
+  const auto over = [&] { return state->closed || client.closing || client.stop_seen; };
+  // Far deadlines overflow inside the standard library's waits.
+  while (!over() && !deadline.passed()) {
+    client.quiet.wait_until(lock, std::min(deadline.when(), Clock::now() + std::chrono::hours(1)), over);
+  }
+  if (state->closed || client.closing) return fail(Errc::closed, "wait", "", "this HTTP session is closed");
+  if (client.stop_seen) return std::unexpected(stopped_error("wait", ""));
+  return {};
+}
+
 void HttpSession::close() noexcept {
   auto& client = *state_->client;
   std::unique_lock lock(client.mutex);
@@ -560,6 +580,7 @@ void HttpSession::close() noexcept {
   }
   for (Transfer* transfer : state_->transfers) transfer->cancel = true;
   client.wake();
+  client.quiet.notify_all();
   client.quiet.wait(lock, [&] {
     return std::ranges::all_of(state_->transfers, [](const Transfer* transfer) { return transfer->done; });
   });
@@ -628,6 +649,7 @@ void HttpClient::close() noexcept {
     const std::lock_guard lock(state_->mutex);
     state_->closing = true;
     state_->wake();
+    state_->quiet.notify_all();
   }
   const std::lock_guard lock(state_->join_mutex);
   state_->thread.join();

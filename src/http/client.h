@@ -75,6 +75,9 @@ class HttpSession {
   // `lost` and `timed_out` may come after the server did the work.
   Result<HttpResponse> send(const HttpRequest& request);
 
+  // Waits until the deadline. Errors: closed, when the session or its client is closed first; stopped.
+  Result<void> sleep_until(Deadline deadline) const;
+
   // Ends what is in flight and closes the connections that carry it; the idle ones go back to the client's pool, and
   // with the last session they are closed too. Idempotent, thread-safe; returns when nothing is in flight any more.
   void close() noexcept;

@@ -1,0 +1,291 @@
+#include "llm/chat.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "base/json.h"
+#include "base/text.h"
+
+namespace awm {
+namespace {
+
+constexpr std::string_view cut_note = "\n[... Observation truncated due to length ...]\n";
+
+void append_escaped(std::string& out, std::string_view text) {
+  constexpr std::string_view hex = "0123456789abcdef";
+  std::size_t start = 0;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c >= 0x20 && c != '"' && c != '\\') continue;
+    out.append(text, start, i - start);
+    start = i + 1;
+    switch (c) {
+      case '"':
+        out += "\\\"";
+        break;
+      case '\\':
+        out += "\\\\";
+        break;
+      case '\n':
+        out += "\\n";
+        break;
+      case '\r':
+        out += "\\r";
+        break;
+      case '\t':
+        out += "\\t";
+        break;
+      default:
+        out += "\\u00";
+        out += hex[c >> 4U];
+        out += hex[c & 15U];
+    }
+  }
+  out.append(text, start);
+}
+
+// A call's arguments as they go back: servers that parse them fail on anything but an object.
+void append_arguments(std::string& out, std::string_view arguments) {
+  const auto text = trim(arguments);
+  if (text.empty()) {
+    out += "\"{}\"";
+    return;
+  }
+  if (text.front() == '{' && nlohmann::json::accept(text)) {
+    append_json_string(out, arguments);
+    return;
+  }
+  std::string wrapped = "{\"malformed_arguments\":";
+  append_json_string(wrapped, arguments);
+  wrapped += '}';
+  append_json_string(out, wrapped);
+}
+
+// The members of a JSON object's text, without its braces; "" when it has none.
+std::string_view members_of(std::string_view object) {
+  auto text = trim(object);
+  if (text.size() < 2 || text.front() != '{' || text.back() != '}') return {};
+  return trim(text.substr(1, text.size() - 2));
+}
+
+}  // namespace
+
+void append_json_string(std::string& out, std::string_view text) {
+  out += '"';
+  const bool ascii = std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
+  if (ascii || is_valid_utf8(text)) {
+    append_escaped(out, text);
+  } else {
+    append_escaped(out, to_valid_utf8(text));
+  }
+  out += '"';
+}
+
+Result<std::shared_ptr<const ChatParameters>> ChatParameters::create(const LlmConfig& config,
+                                                                     const Endpoint& endpoint) {
+  std::shared_ptr<ChatParameters> made(new ChatParameters());
+  made->model_ = endpoint.service.model;
+  made->flags_ = endpoint.flags;
+  made->max_message_chars_ = static_cast<std::size_t>(std::max<int64_t>(0, config.max_message_chars));
+  const auto& provider = endpoint.service.provider;
+  made->cache_marks_ = config.caching_prompt && endpoint.claude &&
+                       (provider == "openrouter" || provider == "litellm_proxy" || provider == "openhands");
+  Json members = Json::object();
+  if (!endpoint.reasoning_model) {
+    if (config.temperature) members["temperature"] = *config.temperature;
+    // Anthropic's newer models take one of the two, and 1 is what they do anyway.
+    if (config.top_p && !(endpoint.claude && *config.top_p >= 1)) members["top_p"] = *config.top_p;
+  }
+  if (config.top_k) members["top_k"] = *config.top_k;
+  if (config.seed) members["seed"] = *config.seed;
+  if (!config.reasoning_effort.empty()) {
+    if (endpoint.has(reasoning_object)) {
+      members["reasoning"] = Json::object({{"effort", config.reasoning_effort}});
+    } else {
+      members["reasoning_effort"] = config.reasoning_effort;
+    }
+  }
+  int64_t limit = config.max_output_tokens;
+  if (limit > 0) {
+    made->max_tokens_ = std::to_string(limit);
+    members[endpoint.has(max_completion_tokens) ? "max_completion_tokens" : "max_tokens"] = limit;
+  }
+  if (!config.safety_settings.empty() &&
+      (contains(endpoint.service.model, "gemini") || contains(endpoint.service.model, "mistral"))) {
+    AWM_TRY(auto settings, parse_json(config.safety_settings, "safety_settings"));
+    members["safety_settings"] = std::move(settings);
+  }
+  if (endpoint.has(usage_include)) members["usage"] = Json::object({{"include", true}});
+  if (!config.completion_kwargs.empty()) {
+    AWM_TRY(auto given, parse_json(config.completion_kwargs, "completion_kwargs"));
+    if (!given.is_object()) return fail(Errc::invalid_input, "read", "completion_kwargs", "it is no table");
+    for (auto& [key, value] : given.items()) {
+      if (key == "extra_headers" && value.is_object()) {
+        for (const auto& [name, text] : value.items()) {
+          if (text.is_string()) made->headers_.push_back(name + ": " + text.get<std::string>());
+        }
+      } else if (key == "extra_body" && value.is_object()) {
+        for (auto& [name, member] : value.items()) members[name] = member;
+      } else if (key == "messages" || key == "tools" || key == "model" || key == "stream") {
+        return fail(Errc::invalid_input, "read", "completion_kwargs", "\"" + key + "\" is not its to set");
+      } else {
+        members[key] = value;
+      }
+    }
+  }
+  for (const auto& [key, value] : members.items()) made->members_.emplace_back(key, dump_json(value));
+  return std::shared_ptr<const ChatParameters>(std::move(made));
+}
+
+std::string ChatParameters::body(const CompletionRequest& request, bool stream,
+                                 const std::set<std::string>& refused) const {
+  std::size_t size = 1024;
+  for (const auto& message : request.messages) {
+    size += 256 + message.content.size() + message.content.size() / 16 + message.reasoning.size() +
+            message.provider_fields.size();
+    for (const auto& call : message.tool_calls) size += 128 + call.arguments.size() * 5 / 4;
+  }
+  for (const auto& tool : request.tools) size += 128 + tool.description.size() + tool.parameters.size();
+  std::string out;
+  out.reserve(size);
+
+  const auto flag = [&](DialectFlag wanted) { return (flags_ & wanted) != 0; };
+  // Anthropic caches up to a mark: one after the system prompt, one after each of the last two messages to the model,
+  // so that the next call finds the longer beginning of this one.
+  std::array<const Message*, 3> marked{};
+  if (cache_marks_) {
+    std::size_t count = 0;
+    for (auto it = request.messages.rbegin(); it != request.messages.rend() && count < 2; ++it) {
+      if (it->role == Role::user || it->role == Role::tool) marked[count++] = &*it;
+    }
+    if (!request.messages.empty() && request.messages.front().role == Role::system)
+      marked[2] = &request.messages.front();
+  }
+
+  out += "{\"model\":";
+  append_json_string(out, model_);
+  out += ",\"messages\":[";
+  bool first = true;
+  for (const Message& message : request.messages) {
+    if (!first) out += ',';
+    first = false;
+    out += "{\"role\":\"";
+    out += to_string(message.role);
+    out += "\",\"content\":";
+    std::string cut;
+    std::string_view content = message.content;
+    if (message.role == Role::tool && max_message_chars_ > 0 && content.size() > max_message_chars_ &&
+        utf8_length(to_valid_utf8(content)) > max_message_chars_ + cut_note.size()) {
+      cut = truncate_middle(to_valid_utf8(content), max_message_chars_, cut_note);
+      content = cut;
+    }
+    if (content.empty() && message.role == Role::assistant && !message.tool_calls.empty()) {
+      out += "null";
+    } else if (!content.empty() && std::ranges::find(marked, &message) != marked.end()) {
+      out += "[{\"type\":\"text\",\"text\":";
+      append_json_string(out, content);
+      out += ",\"cache_control\":{\"type\":\"ephemeral\"}}]";
+    } else {
+      append_json_string(out, content);
+    }
+    if (message.role == Role::tool) {
+      out += ",\"tool_call_id\":";
+      append_json_string(out, message.tool_call_id);
+      if (flag(tool_names) && !message.tool_name.empty()) {
+        out += ",\"name\":";
+        append_json_string(out, message.tool_name);
+      }
+    }
+    if (message.role == Role::assistant) {
+      Json call_fields;
+      if (!message.provider_fields.empty()) {
+        if (auto fields = parse_json(message.provider_fields, "provider_fields"); fields && fields->is_object()) {
+          if (const auto* calls = find_member(*fields, "tool_call_fields")) call_fields = *calls;
+          fields->erase("tool_call_fields");
+          if (const auto text = dump_json(*fields); !members_of(text).empty()) {
+            out += ',';
+            out += members_of(text);
+          }
+        }
+      }
+      if (!message.tool_calls.empty()) {
+        out += ",\"tool_calls\":[";
+        bool first_call = true;
+        for (const auto& call : message.tool_calls) {
+          if (!first_call) out += ',';
+          first_call = false;
+          out += "{\"id\":";
+          append_json_string(out, call.id);
+          out += ",\"type\":\"function\",\"function\":{\"name\":";
+          append_json_string(out, call.name);
+          out += ",\"arguments\":";
+          append_arguments(out, call.arguments);
+          out += '}';
+          if (const auto* more = find_member(call_fields, call.id);
+              more != nullptr && more->is_object() && !more->empty()) {
+            out += ',';
+            out += members_of(dump_json(*more));
+          }
+          out += '}';
+        }
+        out += ']';
+        if (flag(sends_reasoning_back) && !message.reasoning.empty()) {
+          out += ",\"reasoning_content\":";
+          append_json_string(out, message.reasoning);
+        }
+      }
+    }
+    out += '}';
+  }
+  out += ']';
+
+  if (!request.tools.empty()) {
+    out += ",\"tools\":[";
+    bool first_tool = true;
+    for (const auto& tool : request.tools) {
+      if (!first_tool) out += ',';
+      first_tool = false;
+      out += "{\"type\":\"function\",\"function\":{\"name\":";
+      append_json_string(out, tool.name);
+      out += ",\"description\":";
+      append_json_string(out, tool.description);
+      out += ",\"parameters\":";
+      out += tool.parameters.empty() ? std::string_view("{\"type\":\"object\",\"properties\":{}}")
+                                     : std::string_view(tool.parameters);
+      out += "}}";
+    }
+    out += ']';
+  }
+
+  for (const auto& [name, value] : members_) {
+    if (refused.contains(name)) continue;
+    out += ',';
+    append_json_string(out, name);
+    out += ':';
+    out += value;
+  }
+  // A limit refused by one name has another.
+  if (!max_tokens_.empty()) {
+    const bool old_name = refused.contains("max_tokens");
+    const bool new_name = refused.contains("max_completion_tokens");
+    if (old_name != new_name) {
+      const std::string_view other = old_name ? "max_completion_tokens" : "max_tokens";
+      if (std::ranges::none_of(members_, [&](const auto& member) { return member.first == other; })) {
+        out += ",\"";
+        out += other;
+        out += "\":";
+        out += max_tokens_;
+      }
+    }
+  }
+  if (stream) {
+    out += ",\"stream\":true";
+    if (!flag(no_stream_options) && !refused.contains("stream_options"))
+      out += ",\"stream_options\":{\"include_usage\":true}";
+  }
+  out += '}';
+  return out;
+}
+
+}  // namespace awm
