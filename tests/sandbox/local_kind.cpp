@@ -1,20 +1,9 @@
+#include "local_support.h"
 #include "sandbox/local_sandbox.h"
 #include "sandbox_suite.h"
 
 namespace awm::testing {
 namespace {
-
-std::string why_not_local() {
-  static const std::string why = [] {
-    const Scope scope("test/probe");
-    auto stop = Stop::create(scope);
-    auto spawner = Spawner::create(scope);
-    if (!stop || !spawner) return std::string("no descriptors or threads");
-    const auto facts = check_local_sandbox(**spawner, **stop, scope);
-    return facts ? std::string() : facts.error().message();
-  }();
-  return why;
-}
 
 SandboxKind local_kind(std::string name, bool use_cgroups) {
   return {.name = std::move(name),
