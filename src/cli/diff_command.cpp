@@ -1,0 +1,42 @@
+#include <CLI/CLI.hpp>
+#include <memory>
+
+#include "base/text.h"
+#include "cli/command.h"
+#include "os/log.h"
+#include "run/diff.h"
+
+namespace awm {
+
+void add_diff_command(CLI::App& app, CommandAction& action) {
+  CLI::App* command = app.add_subcommand("diff", "compare two runs: verdicts, patches, memory, journals");
+  command->footer(
+      "Prints a line for each difference; times, costs, resource counts and what commands printed may differ and are "
+      "left\n"
+      "out (docs/cli.md). Exit code: 0 no difference, 1 some, 2 a folder could not be read.");
+  struct Folders {
+    std::string a;
+    std::string b;
+  };
+  const auto folders = std::make_shared<Folders>();
+  command->add_option("RUN_A", folders->a, "output folder of a run")->required();
+  command->add_option("RUN_B", folders->b, "output folder of another")->required();
+  command->callback([folders, &action] {
+    action = [folders](const Program& program) {
+      const auto diff = diff_runs(program.scope, folders->a, folders->b);
+      if (!diff) {
+        log_error(diff.error().message());
+        return exit_code::usage;
+      }
+      for (const auto& one : diff->differences) {
+        print_out(one.where + "\n  A: " + (one.a.empty() ? "(none)" : replace_all(one.a, "\n", "\n     ")) +
+                  "\n  B: " + (one.b.empty() ? "(none)" : replace_all(one.b, "\n", "\n     ")) + "\n");
+      }
+      print_out(std::to_string(diff->samples) + " samples compared, " + std::to_string(diff->differences.size()) +
+                " differences\n");
+      return diff->differences.empty() ? exit_code::ok : exit_code::failed;
+    };
+  });
+}
+
+}  // namespace awm
