@@ -8,7 +8,9 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "os/file.h"
 #include "os/log.h"
+#include "os/sys.h"
 
 namespace awm {
 namespace {
@@ -68,6 +70,12 @@ Error in_band_error(std::string operation, const std::string& object, const std:
   } else if (contains(lower, "denied") || contains(lower, "unauthorized")) {
     error.code = Errc::permission;
     error.remedy = "check the image's name, and log in to its registry where it is private";
+  } else if (contains(lower, "dial tcp") || contains(lower, "no such host") || contains(lower, "timeout") ||
+             contains(lower, "connection refused") || contains(lower, "connection reset") ||
+             contains(lower, "canceled while waiting")) {
+    error.code = Errc::unavailable;
+    error.remedy =
+        "the engine cannot reach the registry: check its network and proxy, or load the image by hand (docker load)";
   }
   return error;
 }
@@ -130,6 +138,26 @@ class ProgressReader {
   std::map<std::string, int64_t> tenths_;
 };
 
+// What is no JSON is the engine's fault, not the caller's.
+Result<Json> parse_answer(std::string_view body, std::string_view what) {
+  auto json = parse_json(body, what);
+  if (!json) json.error().code = Errc::protocol;
+  return json;
+}
+
+// An engine's refusal, said of what we wanted.
+Error about(Error error, std::string operation, std::string object, std::string remedy = {}) {
+  if (error.http_status == 0) return error;
+  error.operation = std::move(operation);
+  error.object = std::move(object);
+  if (!remedy.empty()) error.remedy = std::move(remedy);
+  return error;
+}
+
+std::string short_id(const std::string& id) {
+  return id.substr(0, 12);
+}
+
 }  // namespace
 
 std::map<std::string, std::string> ContainerLabels::map() const {
@@ -138,6 +166,7 @@ std::map<std::string, std::string> ContainerLabels::map() const {
           {label("boot"), boot_id},
           {label("pid"), std::to_string(pid)},
           {label("pid-start"), std::to_string(pid_start_time)},
+          {label("pid-namespace"), pid_namespace},
           {label("lease-until"), std::to_string(lease_until)}};
 }
 
@@ -149,6 +178,7 @@ std::optional<ContainerLabels> ContainerLabels::from(const std::map<std::string,
   out.run_id = run->second;
   out.boot_id = boot->second;
   if (const auto sample = labels.find(label("sample")); sample != labels.end()) out.sample_id = sample->second;
+  if (const auto space = labels.find(label("pid-namespace")); space != labels.end()) out.pid_namespace = space->second;
   out.pid = number_of<int64_t>(labels, "pid");
   out.pid_start_time = number_of<uint64_t>(labels, "pid-start");
   out.lease_until = number_of<int64_t>(labels, "lease-until");
@@ -157,9 +187,9 @@ std::optional<ContainerLabels> ContainerLabels::from(const std::map<std::string,
 
 Result<std::optional<ImageInfo>> inspect_image(const Engine& engine, const std::string& ref, Deadline deadline) {
   // The name is a path of its own in the engine's router: slashes and colons stay.
-  AWM_TRY(const auto reply, engine.call("GET", "/images/" + ref + "/json", "", deadline, {404}));
+  AWM_TRY(const auto reply, engine.call("GET", "/images/" + ref + "/json", "", deadline, {.accept = {404}}));
   if (reply.status == 404) return std::nullopt;
-  AWM_TRY(const auto json, parse_json(reply.body, "the engine's answer on image " + ref));
+  AWM_TRY(const auto json, parse_answer(reply.body, "the engine's answer on image " + ref));
   ImageInfo info;
   info.id = string_or(json, "Id", "");
   info.architecture = string_or(json, "Architecture", "");
@@ -173,34 +203,122 @@ Result<std::optional<ImageInfo>> inspect_image(const Engine& engine, const std::
   return std::optional(std::move(info));
 }
 
-Result<void> pull_image(const Engine& engine, const std::string& ref, const std::string& platform, Deadline deadline,
-                        const std::function<void(std::string_view)>& progress) {
+Result<void> pull_image(const Engine& engine, const std::string& ref, const PullOptions& options, Deadline deadline) {
   const auto [name, tag] = split_reference(ref);
   std::string path = "/images/create?fromImage=" + url_encode(name);
   if (!tag.empty()) path += "&tag=" + url_encode(tag);
-  if (!platform.empty()) path += "&platform=" + url_encode(platform);
-  ProgressReader reader("pull image", ref, progress);
-  auto done = engine.stream("POST", path, "", deadline, [&](std::string_view piece) { return reader.take(piece); });
+  if (!options.platform.empty()) path += "&platform=" + url_encode(options.platform);
+  EngineCallOptions call;
+  if (!options.registry_auth.empty()) call.headers.emplace_back("X-Registry-Auth", options.registry_auth);
+  ProgressReader reader("pull image", ref, options.progress);
+  auto done =
+      engine.stream("POST", path, "", deadline, [&](std::string_view piece) { return reader.take(piece); }, call);
   if (!done) {
-    if (done.error().http_status != 0) return std::unexpected(in_band_error("pull image", ref, done.error().cause));
+    if (done.error().http_status != 0) {
+      auto error = in_band_error("pull image", ref, done.error().cause);
+      error.http_status = done.error().http_status;
+      return std::unexpected(std::move(error));
+    }
     return std::unexpected(std::move(done).error());
   }
   return reader.finish();
+}
+
+namespace {
+
+// "linux/amd64" against what an image says of itself; an image that says nothing fits.
+bool fits(const ImageInfo& image, const std::string& platform) {
+  const auto parts = split(platform, '/');
+  if (platform.empty()) return true;
+  if (!image.os.empty() && parts[0] != image.os) return false;
+  return parts.size() < 2 || image.architecture.empty() || parts[1] == image.architecture;
+}
+
+// Held while an image is pulled, by one of this machine's processes and threads at a time.
+Result<UniqueFd> pull_lock(const Engine& engine, const Scope& scope, const std::string& ref, Deadline deadline) {
+  AWM_TRY(const auto cache, cache_folder());
+  const auto folder = join_path(cache, "pulls");
+  AWM_CHECK(make_folders(folder));
+  const auto path = join_path(folder, sha256_hex(engine.address().text() + "\n" + ref).substr(0, 32));
+  AWM_TRY(auto file, sys::open(scope, path, sys::Open::append));
+  for (;;) {
+    auto locked = sys::try_lock(file.get());
+    if (locked) return file;
+    if (locked.error().code != Errc::exhausted) return std::unexpected(std::move(locked).error());
+    if (deadline.passed()) {
+      return fail(Errc::timed_out, "wait for image", ref, "another process has been pulling it all the time");
+    }
+    const auto soon = sooner(deadline, Deadline::in(Seconds(0.1)));
+    if (engine.stop() != nullptr) {
+      AWM_CHECK(engine.stop()->sleep_until(soon));
+    } else {
+      AWM_CHECK(sys::poll({}, soon));
+    }
+  }
+}
+
+}  // namespace
+
+Result<ImageInfo> ensure_image(const Engine& engine, const Scope& scope, const std::string& ref,
+                               const PullOptions& options, bool pull, Deadline deadline) {
+  const auto soon = [&] { return sooner(deadline, Deadline::in(Seconds(60))); };
+  AWM_TRY(auto found, inspect_image(engine, ref, soon()));
+  if (found && fits(*found, options.platform)) return *std::move(found);
+  const auto other_platform = [&](const ImageInfo& image) {
+    return fmt::format("it is of {}/{}, and {} is asked for", image.os, image.architecture, options.platform);
+  };
+  if (!pull) {
+    if (found)
+      return fail(Errc::unsupported, "use image", ref, other_platform(*found), "name another platform or image");
+    return fail(Errc::not_found, "use image", ref, "the engine does not have it, and pulling is off",
+                "docker pull " + ref);
+  }
+  AWM_TRY(const auto lock, pull_lock(engine, scope, ref, deadline));
+  AWM_TRY(found, inspect_image(engine, ref, soon()));
+  if (found && fits(*found, options.platform)) return *std::move(found);
+  auto pulled = pull_image(engine, ref, options, deadline);
+  if (!pulled) {
+    if (found) return std::unexpected(std::move(pulled).error().within(other_platform(*found) + ", so it was pulled"));
+    return std::unexpected(std::move(pulled).error());
+  }
+  AWM_TRY(found, inspect_image(engine, ref, soon()));
+  if (!found) return fail(Errc::protocol, "pull image", ref, "the engine says it was pulled, and does not have it");
+  if (!fits(*found, options.platform)) {
+    return fail(Errc::unsupported, "use image", ref, other_platform(*found), "name another platform or image");
+  }
+  return *std::move(found);
+}
+
+Result<std::vector<ImageSummary>> list_images(const Engine& engine, const std::string& pattern, Deadline deadline) {
+  std::string path = "/images/json";
+  if (!pattern.empty()) path += "?filters=" + url_encode(dump_json(Json{{"reference", Json::array({pattern})}}));
+  AWM_TRY(const auto reply, engine.call("GET", path, "", deadline));
+  AWM_TRY(const auto json, parse_answer(reply.body, "the engine's list of images"));
+  if (!json.is_array()) return fail(Errc::protocol, "list", "images", "the engine's answer is no list");
+  std::vector<ImageSummary> list;
+  for (const auto& item : json) {
+    list.push_back({.id = string_or(item, "Id", ""),
+                    .tags = string_list(find_member(item, "RepoTags")),
+                    .size = static_cast<uint64_t>(get_int(item, "Size").value_or(0)),
+                    .created = get_int(item, "Created").value_or(0)});
+  }
+  return list;
 }
 
 Result<std::string> import_image(const Engine& engine, const std::string& ref, Deadline deadline,
                                  const std::function<Result<std::string>()>& next) {
   const auto [name, tag] = split_reference(ref);
   const std::string path = "/images/create?fromSrc=-&repo=" + url_encode(name) + "&tag=" + url_encode(tag);
-  AWM_TRY(const auto reply, engine.upload("POST", path, "application/x-tar", deadline, next));
+  auto reply = engine.upload("POST", path, "application/x-tar", deadline, next);
+  if (!reply) return std::unexpected(about(std::move(reply).error(), "import image", ref));
   ProgressReader reader("import image", ref, {});
-  AWM_CHECK(reader.take(reply.body));
+  AWM_CHECK(reader.take(reply->body));
   AWM_CHECK(reader.finish());
   return reader.last_status();
 }
 
 Result<void> remove_image(const Engine& engine, const std::string& ref, Deadline deadline) {
-  AWM_CHECK(engine.call("DELETE", "/images/" + ref, "", deadline, {404}));
+  AWM_CHECK(engine.call("DELETE", "/images/" + ref, "", deadline, {.accept = {404}}));
   return {};
 }
 
@@ -219,6 +337,8 @@ Result<std::string> create_container(const Engine& engine, const ContainerSpec& 
   if (spec.cpus > 0) host["NanoCpus"] = static_cast<int64_t>(std::llround(spec.cpus * 1e9));
   if (spec.pids > 0) host["PidsLimit"] = spec.pids;
   if (spec.no_new_privileges) host["SecurityOpt"] = Json::array({"no-new-privileges"});
+  if (spec.read_only) host["ReadonlyRootfs"] = true;
+  if (!spec.tmpfs.empty()) host["Tmpfs"] = spec.tmpfs;
   Json body{
       {"Image", spec.image},         {"Entrypoint", spec.entrypoint}, {"Cmd", Json::array()}, {"AttachStdin", true},
       {"AttachStdout", true},        {"AttachStderr", true},          {"Tty", false},         {"OpenStdin", true},
@@ -226,7 +346,8 @@ Result<std::string> create_container(const Engine& engine, const ContainerSpec& 
   if (!spec.environment.empty()) body["Env"] = spec.environment;
   if (!spec.user.empty()) body["User"] = spec.user;
   if (!spec.folder.empty()) body["WorkingDir"] = spec.folder;
-  if (spec.network == "none") body["NetworkDisabled"] = true;
+  for (const auto& path : spec.volumes) body["Volumes"][path] = Json::object();
+  body["Healthcheck"] = Json{{"Test", Json::array({"NONE"})}};  // an image's own would run commands beside ours
   body["Labels"] = Json::object();
   for (const auto& [key, value] : spec.labels) body["Labels"][key] = value;
   body["HostConfig"] = std::move(host);
@@ -236,48 +357,97 @@ Result<std::string> create_container(const Engine& engine, const ContainerSpec& 
     path += separator + ("name=" + url_encode(spec.name));
     separator = '&';
   }
-  if (!spec.platform.empty()) path += separator + ("platform=" + url_encode(spec.platform));
-  AWM_TRY(const auto reply, engine.call("POST", path, dump_json(body), deadline));
-  AWM_TRY(const auto json, parse_json(reply.body, "the engine's answer to a container's creation"));
+  // Engines before 1.41 know no platform here; the image's own was checked.
+  if (!spec.platform.empty() && engine.speaks(1, 41)) path += separator + ("platform=" + url_encode(spec.platform));
+  auto reply = engine.call("POST", path, dump_json(body), deadline);
+  if (!reply) return std::unexpected(about(std::move(reply).error(), "create a container of", spec.image));
+  AWM_TRY(const auto json, parse_answer(reply->body, "the engine's answer to a container's creation"));
   auto id = string_or(json, "Id", "");
   if (id.empty()) return fail(Errc::protocol, "create a container of", spec.image, "the engine gave no id");
   return id;
 }
 
 Result<void> start_container(const Engine& engine, const std::string& id, Deadline deadline) {
-  AWM_CHECK(engine.call("POST", "/containers/" + id + "/start", "", deadline));
+  auto reply = engine.call("POST", "/containers/" + id + "/start", "", deadline);
+  if (!reply) return std::unexpected(about(std::move(reply).error(), "start container", short_id(id)));
   return {};
 }
 
 Result<EngineStream> attach_container(const Engine& engine, const Scope& scope, const std::string& id,
                                       Deadline deadline) {
-  return engine.upgrade(scope, "/containers/" + id + "/attach?stream=1&stdin=1&stdout=1&stderr=1", "", deadline);
+  auto stream = engine.upgrade(scope, "/containers/" + id + "/attach?stream=1&stdin=1&stdout=1&stderr=1", "", deadline);
+  if (!stream) return std::unexpected(about(std::move(stream).error(), "attach to container", short_id(id)));
+  return stream;
 }
 
 Result<ContainerState> inspect_container(const Engine& engine, const std::string& id, Deadline deadline) {
-  AWM_TRY(const auto reply, engine.call("GET", "/containers/" + id + "/json", "", deadline));
-  AWM_TRY(const auto json, parse_json(reply.body, "the engine's answer on container " + id));
+  auto reply = engine.call("GET", "/containers/" + id + "/json", "", deadline);
+  if (!reply) return std::unexpected(about(std::move(reply).error(), "look at container", short_id(id)));
+  AWM_TRY(const auto json, parse_answer(reply->body, "the engine's answer on container " + id));
   ContainerState out;
   if (const Json* state = find_member(json, "State")) {
     out.status = string_or(*state, "Status", "");
     out.exit_code = static_cast<int>(get_int(*state, "ExitCode").value_or(0));
     out.oom_killed = get_bool(*state, "OOMKilled").value_or(false);
     out.error = string_or(*state, "Error", "");
+    out.pid = get_int(*state, "Pid").value_or(0);
   }
   return out;
 }
 
 Result<void> put_container_archive(const Engine& engine, const std::string& id, const std::string& folder,
                                    Deadline deadline, const std::function<Result<std::string>()>& next) {
-  AWM_CHECK(engine.upload("PUT", "/containers/" + id + "/archive?path=" + url_encode(folder), "application/x-tar",
-                          deadline, next));
+  auto reply = engine.upload("PUT", "/containers/" + id + "/archive?path=" + url_encode(folder), "application/x-tar",
+                             deadline, next);
+  if (!reply) {
+    return std::unexpected(about(std::move(reply).error(), "put files into container", short_id(id) + ":" + folder));
+  }
   return {};
 }
 
 Result<void> remove_container(const Engine& engine, const std::string& id, Deadline deadline) {
   // 409: somebody else is removing it right now.
-  AWM_CHECK(engine.call("DELETE", "/containers/" + id + "?force=1&v=1", "", deadline, {404, 409}));
+  auto reply = engine.call("DELETE", "/containers/" + id + "?force=1&v=1", "", deadline,
+                           {.accept = {404, 409}, .headers = {}, .even_when_stopped = true});
+  if (!reply) return std::unexpected(about(std::move(reply).error(), "remove container", short_id(id)));
   return {};
+}
+
+Result<void> follow_events(const Engine& engine, const std::vector<std::string>& labels, Deadline deadline,
+                           const std::function<bool(const EngineEvent&)>& take, const std::function<void()>& started) {
+  const Json filters{{"type", Json::array({"container"})}, {"label", labels}};
+  std::string pending;
+  bool enough = false;
+  EngineCallOptions options;
+  options.on_head = started;
+  auto done = engine.stream(
+      "GET", "/events?filters=" + url_encode(dump_json(filters)), "", deadline,
+      [&](std::string_view piece) -> Result<void> {
+        pending += piece;
+        if (pending.size() > (std::size_t{1} << 20)) {
+          return fail(Errc::protocol, "follow", "the engine's events", "one of them is too long");
+        }
+        std::size_t end = 0;
+        while ((end = pending.find('\n')) != std::string::npos) {
+          const auto json = parse_json(std::string_view(pending).substr(0, end), "an event");
+          pending.erase(0, end + 1);
+          if (!json) continue;
+          EngineEvent event{.action = string_or(*json, "Action", ""), .id = "", .attributes = {}};
+          if (const Json* actor = find_member(*json, "Actor")) {
+            event.id = string_or(*actor, "ID", "");
+            event.attributes = string_map(find_member(*actor, "Attributes"));
+          }
+          if (!take(event)) {
+            enough = true;
+            return fail(Errc::closed, "follow", "the engine's events", "enough was seen");
+          }
+        }
+        return {};
+      },
+      options);
+  if (enough) return {};
+  if (!done) return std::unexpected(std::move(done).error());
+  return fail(Errc::lost, "follow", "the engine's events", "the engine ended them");
 }
 
 Result<std::vector<ContainerSummary>> list_containers(const Engine& engine, const std::vector<std::string>& labels,
@@ -285,7 +455,7 @@ Result<std::vector<ContainerSummary>> list_containers(const Engine& engine, cons
   const Json filters{{"label", labels}};
   AWM_TRY(const auto reply,
           engine.call("GET", "/containers/json?all=1&filters=" + url_encode(dump_json(filters)), "", deadline));
-  AWM_TRY(const auto json, parse_json(reply.body, "the engine's list of containers"));
+  AWM_TRY(const auto json, parse_answer(reply.body, "the engine's list of containers"));
   std::vector<ContainerSummary> list;
   if (!json.is_array()) return fail(Errc::protocol, "list", "containers", "the engine's answer is no list");
   for (const auto& item : json) {
@@ -306,7 +476,18 @@ Result<std::vector<ContainerSummary>> list_containers(const Engine& engine, cons
 Result<UniqueContainer> UniqueContainer::create(const Engine& engine, const Scope& scope, const ContainerSpec& spec,
                                                 Deadline deadline, std::source_location birth) {
   UniqueContainer container;
-  AWM_TRY(container.id_, create_container(engine, spec, deadline));
+  ContainerSpec named = spec;
+  if (named.name.empty()) named.name = "awm-" + sys::random_hex(8);
+  auto id = create_container(engine, named, deadline);
+  if (!id) {
+    // Without an answer it may have been made all the same.
+    const auto code = id.error().code;
+    if (code == Errc::timed_out || code == Errc::stopped || code == Errc::lost || code == Errc::protocol) {
+      (void)remove_container(engine, named.name, Deadline::in(Seconds(10)));
+    }
+    return std::unexpected(std::move(id).error());
+  }
+  container.id_ = *std::move(id);
   container.engine_ = &engine;
   container.token_ = Ledger::process().add(ResourceKind::container, 0, container.id_, scope, birth);
   return container;

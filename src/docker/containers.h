@@ -21,6 +21,7 @@ struct ContainerLabels {
   std::string boot_id;          // of the host that made it
   int64_t pid = 0;              // of the awm that made it
   uint64_t pid_start_time = 0;  // of that process, in clock ticks since boot: a pid alone is used again
+  std::string pid_namespace;    // in which that pid means something
   int64_t lease_until = 0;      // seconds since the epoch; past it, also another host may remove it
   [[nodiscard]] std::map<std::string, std::string> map() const;
   // nullopt when the labels are not awm's.
@@ -44,6 +45,9 @@ struct ContainerSpec {
   int64_t pids = 0;                // 0: none
   std::string platform;            // "linux/amd64"; "" : the engine's own
   bool no_new_privileges = false;
+  bool read_only = false;                    // the root file system
+  std::vector<std::string> volumes;          // anonymous ones, at these paths; removed with the container
+  std::map<std::string, std::string> tmpfs;  // path → mount options ("noexec,size=64m")
   // stdin kept open for one attached client, and closed with it: the container's main process sees the end of our
   // process.
   bool stdin_once = true;
@@ -59,11 +63,25 @@ struct ImageInfo {
   uint64_t size = 0;
 };
 
+struct PullOptions {
+  std::string platform;                            // "linux/amd64"; "" : the engine's own
+  std::string registry_auth;                       // of the header X-Registry-Auth: base64url of JSON; "" : as nobody
+  std::function<void(std::string_view)> progress;  // one line now and then
+};
+
+struct ImageSummary {
+  std::string id;
+  std::vector<std::string> tags;
+  uint64_t size = 0;
+  int64_t created = 0;  // seconds since the epoch
+};
+
 struct ContainerState {
   std::string status;  // "created", "running", "exited", "dead", …
   int exit_code = 0;
   bool oom_killed = false;  // the engine's word; not to be relied on while it runs
-  std::string error;
+  std::string error;        // why it could not be started
+  int64_t pid = 0;          // of its main process where the engine runs; 0 when it does not
 };
 
 struct ContainerSummary {
@@ -77,10 +95,15 @@ struct ContainerSummary {
 
 // Errors of all: those of Engine::call. `ref` is an image's name, an id, or name@digest.
 Result<std::optional<ImageInfo>> inspect_image(const Engine& engine, const std::string& ref, Deadline deadline);
-// Pulls; progress gets one line now and then ("layer 3 of 7, 120 MB"). Errors also in-band: not_found, exhausted (rate
-// limit, disk), permission.
-Result<void> pull_image(const Engine& engine, const std::string& ref, const std::string& platform, Deadline deadline,
-                        const std::function<void(std::string_view)>& progress);
+// Errors also those that come in the middle of the answer: not_found, exhausted (rate limit, disk), permission,
+// unavailable (the registry cannot be reached).
+Result<void> pull_image(const Engine& engine, const std::string& ref, const PullOptions& options, Deadline deadline);
+// The image, pulled where it is missing (and `pull` allows it) or of another platform than asked for. One pull an image
+// at a time, between processes too: the others wait, and find it. Errors also: unsupported (it is of another platform).
+Result<ImageInfo> ensure_image(const Engine& engine, const Scope& scope, const std::string& ref,
+                               const PullOptions& options, bool pull, Deadline deadline);
+// All images with a name that matches ("awm-test", "swebench/*"); "" : all.
+Result<std::vector<ImageSummary>> list_images(const Engine& engine, const std::string& pattern, Deadline deadline);
 // Makes an image of a root file system's tar, as `docker import` does; returns its id.
 Result<std::string> import_image(const Engine& engine, const std::string& ref, Deadline deadline,
                                  const std::function<Result<std::string>()>& next);
@@ -97,6 +120,16 @@ Result<void> put_container_archive(const Engine& engine, const std::string& id, 
                                    Deadline deadline, const std::function<Result<std::string>()>& next);
 // SIGKILL and remove with its anonymous volumes; gone already is fine.
 Result<void> remove_container(const Engine& engine, const std::string& id, Deadline deadline);
+// What happens to containers with these labels from now on, until `take` returns false. `started` is called once the
+// engine listens: nothing after it is missed. Errors also: timed_out at the deadline.
+struct EngineEvent {
+  std::string action;                             // "create", "start", "oom", "die", "destroy", …
+  std::string id;                                 // of the container
+  std::map<std::string, std::string> attributes;  // labels, image, name, exitCode
+};
+Result<void> follow_events(const Engine& engine, const std::vector<std::string>& labels, Deadline deadline,
+                           const std::function<bool(const EngineEvent&)>& take,
+                           const std::function<void()>& started = {});
 // Every container, running or not, that has all of these labels ("name" or "name=value").
 Result<std::vector<ContainerSummary>> list_containers(const Engine& engine, const std::vector<std::string>& labels,
                                                       Deadline deadline);
@@ -105,7 +138,8 @@ Result<std::vector<ContainerSummary>> list_containers(const Engine& engine, cons
 class UniqueContainer {
  public:
   UniqueContainer() = default;
-  // The engine outlives it.
+  // The engine outlives it. A creation whose answer does not come is taken back by the container's name (one of our own
+  // where the spec has none).
   static Result<UniqueContainer> create(const Engine& engine, const Scope& scope, const ContainerSpec& spec,
                                         Deadline deadline,
                                         std::source_location birth = std::source_location::current());

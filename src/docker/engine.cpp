@@ -107,12 +107,16 @@ std::string url_encode(std::string_view text) {
 // One exchange on one connection.
 class EngineCall {
  public:
-  EngineCall(const Engine& engine, std::string_view method, std::string_view path, Deadline deadline)
+  EngineCall(const Engine& engine, std::string_view method, std::string_view path, Deadline deadline,
+             const EngineCallOptions& options = {})
       : engine_(engine),
-        what_(std::string(method) + " " + std::string(path)),
+        stop_(options.even_when_stopped ? nullptr : engine.stop_),
+        what_(std::string(method) + " " + std::string(path.substr(0, path.find('?')))),
         method_(method),
         path_(path),
-        deadline_(deadline) {}
+        deadline_(deadline) {
+    for (const auto& [name, value] : options.headers) headers_ += fmt::format("{}: {}\r\n", name, value);
+  }
 
   Result<void> open(const Scope& scope) {
     auto fd = engine_.address_.kind == EngineAddress::Kind::unix_socket
@@ -125,8 +129,8 @@ class EngineCall {
 
   Result<void> send_head(std::string_view extra_headers) {
     const std::string version = engine_.version_.api.empty() ? "" : "/v" + engine_.version_.api;
-    return send(fmt::format("{} {}{} HTTP/1.1\r\nHost: docker\r\nUser-Agent: awm\r\n{}\r\n", method_, version, path_,
-                            extra_headers));
+    return send(fmt::format("{} {}{} HTTP/1.1\r\nHost: docker\r\nUser-Agent: awm\r\n{}{}\r\n", method_, version, path_,
+                            headers_, extra_headers));
   }
 
   Result<void> send(std::string_view bytes) {
@@ -249,12 +253,17 @@ class EngineCall {
       error.remedy = "start it (systemctl start docker), or use --sandbox local";
     } else if (error.os_errno == EACCES || error.os_errno == EPERM) {
       error.code = Errc::permission;
+      error.cause = "this user may not use the engine's socket";
       error.remedy = "add this user to the group docker (usermod -aG docker USER, then log in again), or run as root";
+    } else if (error.code != Errc::exhausted && error.code != Errc::timed_out) {
+      error.code = Errc::unavailable;
+      if (error.remedy.empty()) error.remedy = "check DOCKER_HOST, and whether the engine runs there";
     }
     return error;
   }
 
   [[nodiscard]] Error lost(Error error) const {
+    if (error.code == Errc::timed_out || error.code == Errc::stopped) return error;
     error.code = Errc::lost;
     error.operation = "engine";
     error.object = what_;
@@ -268,9 +277,8 @@ class EngineCall {
   }
 
   Result<void> wait(bool to_write) {
-    std::array<sys::PollFd, 2> set{
-        sys::PollFd{.fd = fd_.get(), .want_read = !to_write, .want_write = to_write},
-        sys::PollFd{.fd = engine_.stop_ != nullptr ? engine_.stop_->cancel_fd() : -1, .want_read = true}};
+    std::array<sys::PollFd, 2> set{sys::PollFd{.fd = fd_.get(), .want_read = !to_write, .want_write = to_write},
+                                   sys::PollFd{.fd = stop_ != nullptr ? stop_->cancel_fd() : -1, .want_read = true}};
     AWM_TRY(const int ready, sys::poll(set, deadline_));
     if (ready == 0)
       return fail(Errc::timed_out, "engine", what_, "the engine did not answer in time",
@@ -326,7 +334,9 @@ class EngineCall {
   }
 
   const Engine& engine_;
+  const Stop* stop_;
   std::string what_;
+  std::string headers_;
   std::string method_;
   std::string path_;
   Deadline deadline_;
@@ -340,16 +350,31 @@ class EngineCall {
 Result<std::unique_ptr<Engine>> Engine::connect(const Scope& scope, EngineAddress address, Deadline deadline,
                                                 const Stop* stop) {
   std::unique_ptr<Engine> engine(new Engine(scope, std::move(address), stop));
-  AWM_TRY(const auto reply, engine->call("GET", "/version", "", deadline));
-  AWM_TRY(const auto json, parse_json(reply.body, "the answer of " + engine->address_.text()));
+  const auto no_engine = [&](std::string cause, std::string remedy) {
+    return fail(Errc::protocol, "reach the Docker engine at", engine->address_.text(), std::move(cause),
+                std::move(remedy));
+  };
+  auto reply = engine->call("GET", "/version", "", deadline);
+  if (!reply) {
+    auto& error = reply.error();
+    if (contains(error.cause, "HTTPS server")) {
+      return no_engine("it wants TLS, which awm does not speak to an engine yet",
+                       "forward the engine's socket to this machine and name it with DOCKER_HOST=unix://PATH");
+    }
+    if (error.code == Errc::timed_out || error.code == Errc::lost) {
+      return fail(Errc::unavailable, "reach the Docker engine at", engine->address_.text(), error.cause,
+                  "see whether it hangs (docker info), and restart it (systemctl restart docker)");
+    }
+    return std::unexpected(std::move(error));
+  }
+  const auto parsed = parse_json(reply->body, "the answer of " + engine->address_.text());
+  if (!parsed) return no_engine("what answers there is no Docker engine", "check DOCKER_HOST");
+  const Json& json = *parsed;
   engine->version_.engine = string_or(json, "Version", "unknown");
   engine->version_.os = string_or(json, "Os", "");
   engine->version_.architecture = string_or(json, "Arch", "");
   const auto theirs = string_or(json, "ApiVersion", "");
-  if (theirs.empty()) {
-    return fail(Errc::protocol, "reach the Docker engine at", engine->address_.text(),
-                "what answers there is no Docker engine");
-  }
+  if (theirs.empty()) return no_engine("what answers there is no Docker engine", "check DOCKER_HOST");
   // Podman and newer engines say what they still serve; ours must lie between.
   const auto least = string_or(json, "MinAPIVersion", "1.12");
   engine->version_.api = api_number(theirs) < api_number(newest_api) ? theirs : std::string(newest_api);
@@ -362,9 +387,13 @@ Result<std::unique_ptr<Engine>> Engine::connect(const Scope& scope, EngineAddres
   return engine;
 }
 
+bool Engine::speaks(int major, int minor) const {
+  return api_number(version_.api) >= major * 1000 + minor;
+}
+
 Result<EngineReply> Engine::call(std::string_view method, std::string_view path, std::string_view body,
-                                 Deadline deadline, std::vector<int> accept) const {
-  EngineCall call(*this, method, path, deadline);
+                                 Deadline deadline, const EngineCallOptions& options) const {
+  EngineCall call(*this, method, path, deadline, options);
   AWM_CHECK(call.open(scope_));
   std::string headers = "Connection: close\r\n";
   if (!body.empty()) headers += "Content-Type: application/json\r\n";
@@ -374,14 +403,16 @@ Result<EngineReply> Engine::call(std::string_view method, std::string_view path,
   AWM_CHECK(call.send(body));
   AWM_CHECK(call.read_head());
   AWM_TRY(auto answer, call.read_whole_body());
-  if (call.status() >= 400 && std::find(accept.begin(), accept.end(), call.status()) == accept.end())
+  if (call.status() >= 400 &&
+      std::find(options.accept.begin(), options.accept.end(), call.status()) == options.accept.end())
     return std::unexpected(call.refused(answer));
   return EngineReply{.status = call.status(), .body = std::move(answer)};
 }
 
 Result<int> Engine::stream(std::string_view method, std::string_view path, std::string_view body, Deadline deadline,
-                           const std::function<Result<void>(std::string_view)>& take) const {
-  EngineCall call(*this, method, path, deadline);
+                           const std::function<Result<void>(std::string_view)>& take,
+                           const EngineCallOptions& options) const {
+  EngineCall call(*this, method, path, deadline, options);
   AWM_CHECK(call.open(scope_));
   std::string headers = "Connection: close\r\n";
   if (!body.empty()) headers += "Content-Type: application/json\r\n";
@@ -393,6 +424,7 @@ Result<int> Engine::stream(std::string_view method, std::string_view path, std::
     AWM_TRY(const auto words, call.read_whole_body());
     return std::unexpected(call.refused(words));
   }
+  if (options.on_head) options.on_head();
   AWM_CHECK(call.read_body(take));
   return call.status();
 }
@@ -403,15 +435,18 @@ Result<EngineReply> Engine::upload(std::string_view method, std::string_view pat
   AWM_CHECK(call.open(scope_));
   AWM_CHECK(call.send_head(
       fmt::format("Connection: close\r\nContent-Type: {}\r\nTransfer-Encoding: chunked\r\n", content_type)));
-  for (;;) {
+  Result<void> sent;
+  for (bool more = true; more && sent;) {
     AWM_TRY(const auto piece, next());
-    if (piece.empty()) break;
-    AWM_CHECK(call.send(fmt::format("{:x}\r\n", piece.size())));
-    AWM_CHECK(call.send(piece));
-    AWM_CHECK(call.send("\r\n"));
+    more = !piece.empty();
+    sent = call.send(more ? fmt::format("{:x}\r\n", piece.size()) : "0\r\n\r\n");
+    if (more && sent) sent = call.send(piece);
+    if (more && sent) sent = call.send("\r\n");
   }
-  AWM_CHECK(call.send("0\r\n\r\n"));
-  AWM_CHECK(call.read_head());
+  // An engine that refuses closes without reading on; its words are there all the same.
+  if (auto head = call.read_head(); !head)
+    return std::unexpected(sent ? std::move(head).error() : std::move(sent).error());
+  if (!sent && call.status() < 400) return std::unexpected(std::move(sent).error());
   AWM_TRY(auto answer, call.read_whole_body());
   if (call.status() >= 400) return std::unexpected(call.refused(answer));
   return EngineReply{.status = call.status(), .body = std::move(answer)};

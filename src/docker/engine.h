@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/deadline.h"
@@ -42,6 +43,13 @@ struct EngineVersion {
   std::string architecture;  // "amd64"
 };
 
+struct EngineCallOptions {
+  std::vector<int> accept;                                   // statuses of 400 and above that are answers, not errors
+  std::vector<std::pair<std::string, std::string>> headers;  // X-Registry-Auth and the like
+  bool even_when_stopped = false;                            // for giving back: a stop does not end it
+  std::function<void()> on_head{};                           // called once the answer has begun
+};
+
 struct EngineReply {
   int status = 0;
   std::string body;
@@ -64,19 +72,26 @@ class Engine {
 
   [[nodiscard]] const EngineVersion& version() const { return version_; }
   [[nodiscard]] const EngineAddress& address() const { return address_; }
+  [[nodiscard]] const Stop* stop() const { return stop_; }
+  // Is the API version that both sides settled on at least this?
+  [[nodiscard]] bool speaks(int major, int minor) const;
 
   // One call; `path` without the version ("/containers/json?all=1"), `body` JSON text or "". A status of 400 and above
-  // is an Error with the engine's own message (not_found 404, already_exists 409, …), except those in `accept`.
+  // is an Error with the engine's own message (not_found 404, already_exists 409, exhausted where its disk is full, …),
+  // except those in `accept`. Other errors: unavailable, permission (nobody to reach), timed_out (no answer), stopped,
+  // lost (the connection ended: the engine was restarted).
   Result<EngineReply> call(std::string_view method, std::string_view path, std::string_view body, Deadline deadline,
-                           std::vector<int> accept = {}) const;
+                           const EngineCallOptions& options = {}) const;
   // As call, but the answer's body is handed over in pieces as it comes (pull progress, logs, archives). Returning an
   // error ends it.
   Result<int> stream(std::string_view method, std::string_view path, std::string_view body, Deadline deadline,
-                     const std::function<Result<void>(std::string_view)>& take) const;
-  // Sends a body in pieces (chunked), for archives: `next` gives them, empty at the end.
+                     const std::function<Result<void>(std::string_view)>& take,
+                     const EngineCallOptions& options = {}) const;
+  // Sends a body in pieces (chunked), for archives: `next` gives them, empty at the end. An engine that refuses before
+  // it has read all is heard.
   Result<EngineReply> upload(std::string_view method, std::string_view path, std::string_view content_type,
                              Deadline deadline, const std::function<Result<std::string>()>& next) const;
-  // POST with Connection: Upgrade; the connection is the caller's from then on.
+  // POST with Connection: Upgrade; the connection is the caller's from then on: one descriptor.
   Result<EngineStream> upgrade(const Scope& scope, std::string_view path, std::string_view body,
                                Deadline deadline) const;
 

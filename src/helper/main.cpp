@@ -2,10 +2,14 @@
 #include <cstring>
 
 #include "launch.h"
+#include "lent.h"
 #include "serve.h"
 #include "wire.h"
 
 int main(int argc, char** argv) {
+  if (argc > 0) {
+    if (const char* name = lent_name(argv[0])) return run_lent(name, argc, argv);
+  }
   const char* mode = argc > 1 ? argv[1] : "";
   if (std::strcmp(mode, "serve") == 0) return serve_main(argc, argv);
   if (std::strcmp(mode, "launch") == 0) return launch_main(argc, argv);

@@ -84,6 +84,12 @@ Result<void> HelperSandbox::start_client(std::unique_ptr<ByteStream> stream, con
   return made->setup(env_setup, environment, deadline);
 }
 
+Result<void> HelperSandbox::set_up(const std::string& env_setup, const std::vector<std::string>& environment,
+                                   Deadline deadline) {
+  AWM_TRY(const auto helper, client());
+  return helper->setup(env_setup, environment, deadline);
+}
+
 void HelperSandbox::end_client() noexcept {
   std::shared_ptr<HelperClient> ending;
   {

@@ -31,6 +31,8 @@ class HelperSandbox : public Sandbox {
   Result<void> start_client(std::unique_ptr<ByteStream> stream, const Stop* stop,
                             std::function<std::string()> describe_end, const std::string& env_setup,
                             const std::vector<std::string>& environment, Deadline deadline);
+  // Hands another set-up over, in place of the first.
+  Result<void> set_up(const std::string& env_setup, const std::vector<std::string>& environment, Deadline deadline);
   // Ends the client; calls in flight return Errc::closed.
   void end_client() noexcept;
   // How often the kernel has killed something of this sandbox for memory, where that is known outside; else 0.
