@@ -43,6 +43,7 @@ rm -f "$folder/FETCH_HEAD" "$folder/ORIG_HEAD"
 all=$(git cat-file --batch-all-objects --unordered --batch-check='%(objecttype)' | grep -c '^commit')
 if [ "$all" != "$(git rev-list --count HEAD)" ]; then
   git repack -a -d -q
+  rm -f "$folder/objects/info/alternates"
   git prune --expire=now
 fi
 )sh";
@@ -60,8 +61,7 @@ std::function<Result<std::string>()> in_parts(std::vector<std::string> parts) {
 class Archive {
  public:
   void folder(std::string name, unsigned mode = 0755, uint32_t uid = 0, uint32_t gid = 0) {
-    add(
-        {.type = TarMember::Type::folder, .name = std::move(name), .link = "", .mode = mode, .uid = uid, .gid = gid},
+    add({.type = TarMember::Type::folder, .name = std::move(name), .link = "", .mode = mode, .uid = uid, .gid = gid},
         "");
   }
   void file(std::string name, std::string content, unsigned mode) {
@@ -181,9 +181,8 @@ class DockerSandbox final : public HelperSandbox {
       if (cache.empty()) {
         AWM_TRY(cache, cache_folder());
       }
-      const CheckoutRequest request{.repository = settings_.repository,
-                                    .base_commit = settings_.base_commit,
-                                    .cache_folder = cache};
+      const CheckoutRequest request{
+          .repository = settings_.repository, .base_commit = settings_.base_commit, .cache_folder = cache};
       AWM_TRY(checkout, prepare_checkout(request, spawner_, stop_, scope_, deadline));
     }
     AWM_TRY(const auto image, ensure_image(engine_, scope_, settings_.image,

@@ -93,7 +93,9 @@ class FolderArchive {
     const auto path = relative.empty() ? folder_ : join_path(folder_, relative);
     AWM_TRY(const auto info, sys::lstat(path));
     TarMember member{.type = TarMember::Type::file,
-                     .name = relative.empty() ? prefix_ : prefix_.empty() ? relative : prefix_ + "/" + relative,
+                     .name = relative.empty()  ? prefix_
+                             : prefix_.empty() ? relative
+                                               : prefix_ + "/" + relative,
                      .link = "",
                      .mode = info.mode,
                      .uid = uid_,
@@ -152,8 +154,7 @@ std::string tar_header(const TarMember& member) {
   if (name.size() > max_name) header += long_name('L', name);
   if (member.link.size() > max_name) header += long_name('K', member.link);
   const char type = member.type == TarMember::Type::file ? '0' : member.type == TarMember::Type::folder ? '5' : '2';
-  return header + plain_header(name, member.link, type, member,
-                               member.type == TarMember::Type::file ? member.size : 0);
+  return header + plain_header(name, member.link, type, member, member.type == TarMember::Type::file ? member.size : 0);
 }
 
 std::string tar_padding(uint64_t size) {

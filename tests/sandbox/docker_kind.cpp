@@ -14,21 +14,22 @@ SandboxKind docker_kind() {
             if (std::getenv("CI") != nullptr) ADD_FAILURE() << "CI must have a Docker engine: " << why_no_docker();
             return why_no_docker();
           },
-          .make = [](const SandboxParts& parts, const SandboxWish& wish) {
-            DockerSandboxSettings settings;
-            settings.image = docker_test_image();
-            settings.pull = false;
-            settings.platform = "";
-            settings.helper_folder = AWM_BIN_DIR;
-            settings.cache_folder = parts.folder / "cache";
-            settings.env_setup = wish.env_setup;
-            settings.environment = wish.environment;
-            settings.memory = wish.memory_bytes;
-            settings.pids = static_cast<int64_t>(wish.pids);
-            settings.name = "suite";
-            settings.labels = labels_of_this_process("suite", "suite");
-            return make_docker_sandbox(settings, *docker_engine(), parts.spawner, parts.stop, parts.scope);
-          }};
+          .make =
+              [](const SandboxParts& parts, const SandboxWish& wish) {
+                DockerSandboxSettings settings;
+                settings.image = docker_test_image();
+                settings.pull = false;
+                settings.platform = "";
+                settings.helper_folder = AWM_BIN_DIR;
+                settings.cache_folder = parts.folder / "cache";
+                settings.env_setup = wish.env_setup;
+                settings.environment = wish.environment;
+                settings.memory = wish.memory_bytes;
+                settings.pids = static_cast<int64_t>(wish.pids);
+                settings.name = "suite";
+                settings.labels = labels_of_this_process("suite", "suite");
+                return make_docker_sandbox(settings, *docker_engine(), parts.spawner, parts.stop, parts.scope);
+              }};
 }
 
 INSTANTIATE_TEST_SUITE_P(Kinds, SandboxSuite, ::testing::Values(docker_kind()), kind_name);

@@ -227,8 +227,7 @@ TEST_F(DockerSandboxTest, ARepositoryComesWithItsHistoryAndNoFuture) {
                   "git rev-parse HEAD"),
               "two\n755\ntwo\none\nv1-1-g" + repository.base.substr(0, 7) + "\n" + repository.base + "\n");
     EXPECT_THAT(run(*sandbox, "git cat-file -t " + repository.future), HasSubstr("could not get object info"));
-    EXPECT_EQ(run(*sandbox, "git tag; git fsck 2>&1; git branch --format='%(refname)'"),
-              "v1\nrefs/heads/main\n");
+    EXPECT_EQ(run(*sandbox, "git tag; git fsck 2>&1; git branch --format='%(refname)'"), "v1\nrefs/heads/main\n");
     EXPECT_TRUE(sandbox->close().clean());
   }
   s.base_commit = std::string(40, '1');
