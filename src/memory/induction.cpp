@@ -469,12 +469,16 @@ Objection check_improvement(const WorkflowText& before, const WorkflowText& afte
   if (before.description == after.description && before.scenarios == after.scenarios && before.steps == after.steps) {
     return "nothing is improved: the workflow says what it said before. That is REINFORCE.";
   }
-  const auto now = meaning_words(said_text(after));
+  // A scenario may be said in other words, or be part of a wider one.
+  const auto scenarios = meaning_words(join(after.scenarios, " "));
+  const auto said = meaning_words(said_text(after));
   for (const auto& scenario : before.scenarios) {
-    if (share_kept(meaning_words(scenario), now) < 0.5)
+    const auto words = meaning_words(scenario);
+    if (share_kept(words, scenarios) < 0.5 && share_kept(words, said) < 0.8) {
       return "it drops what the workflow was for: " + quoted(scenario) + ".";
+    }
   }
-  if (share_kept(meaning_words(before.description), meaning_words(workflow_prompt_text(after))) < 0.4) {
+  if (share_kept(meaning_words(before.description), meaning_words(after.description)) < 0.25) {
     return "it drops what the workflow was for: of its description hardly anything is left.";
   }
   // Each thing added must have something to do with what was there: else it is another workflow.

@@ -16,6 +16,7 @@ constexpr std::size_t max_name = 200;
 constexpr std::size_t max_text = 8000;
 constexpr std::size_t max_steps = 50;
 constexpr std::size_t max_scenarios = 100;
+constexpr std::size_t max_told = 20;  // lines of one kind; the rest is counted
 
 // Text that may stand in a prompt: control characters become spaces, line ends only where `lines`.
 std::string plain(std::string_view text, bool lines) {
@@ -142,7 +143,9 @@ class Reader {
   }
 
  private:
-  void leave_out(std::string why) { loaded_.left_out.push_back(std::move(why)); }
+  void leave_out(std::string why) {
+    if (++left_out_ <= max_told) loaded_.left_out.push_back(std::move(why));
+  }
 
   void find_defects(Workflow& workflow) {
     bool placeholder = false;
@@ -179,6 +182,7 @@ class Reader {
   }
 
   void summarise() {
+    if (left_out_ > max_told) loaded_.left_out.push_back("and " + std::to_string(left_out_ - max_told) + " more");
     const auto of = [](std::size_t part, std::size_t all, std::string_view noun) {
       return (part == all ? "all " + std::to_string(all) : std::to_string(part) + " of " + std::to_string(all)) + " " +
              std::string(noun);
@@ -198,6 +202,7 @@ class Reader {
   std::vector<Workflow> workflows_;
   std::set<std::string> keys_;
   std::map<std::string, std::string> bare_;
+  std::size_t left_out_ = 0;
   std::size_t steps_ = 0;
   std::size_t lost_reasons_ = 0;
   std::size_t no_reasons_ = 0;
@@ -240,7 +245,12 @@ Result<LoadedMemory> parse_memory(std::string_view text, std::string_view what, 
   const WorkflowMemory whole(std::move(workflows), revision);
   if (loaded.ours && hash != whole.hash()) loaded.defects.emplace_back("it was changed after awm wrote it");
   auto kept = limited(whole, max_workflows);
-  for (const auto& dropped : kept.dropped) loaded.left_out.push_back(excerpt(dropped.name) + ": " + dropped.why);
+  if (const auto dropped = kept.dropped.size(); dropped > max_told) {
+    loaded.left_out.push_back(std::to_string(dropped) + " workflows beyond the limit of " +
+                              std::to_string(max_workflows) + ": those taught least, then the oldest");
+  } else {
+    for (const auto& gone : kept.dropped) loaded.left_out.push_back(excerpt(gone.name) + ": " + gone.why);
+  }
   loaded.memory = std::move(kept.memory);
   return loaded;
 }
