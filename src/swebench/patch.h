@@ -28,7 +28,7 @@ inline constexpr std::size_t max_patch_bytes = std::size_t{256} << 20;
 // The difference of /testbed to its start as `git apply` takes it: binary files and new files in (not those that the
 // work tree's .gitignore hides), mode changes as well where the repository tells modes apart. It is taken through a git
 // folder, an index and settings of its own, so that nothing an agent did in .git or to git's settings (hooks, filters,
-// excludes, locks, replaced objects, sparse checkouts) changes it. What it leaves behind in the sandbox is removed.
+// excludes, locks, replaced objects) changes it. What it leaves behind in the sandbox is removed.
 // Errors: exhausted over max_patch_bytes; not_found when the start's objects are gone; io when git fails; timed_out;
 // the sandbox's own.
 Result<std::string> extract_patch(Sandbox& sandbox, const StartHead& start);

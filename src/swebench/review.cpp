@@ -85,6 +85,7 @@ std::vector<std::string> review_patch(const Row& row, std::string_view patch, st
       const auto parts = split(name, '/');
       if (name.starts_with('/') || std::find(parts.begin(), parts.end(), "..") != parts.end())
         flags.insert("leaves_tree");
+      if (std::find(parts.begin(), parts.end(), ".git") != parts.end()) flags.insert("edits_git");
     }
   }
   python::each_line(patch, [&](std::string_view line) {

@@ -15,6 +15,7 @@ namespace awm {
 //   edits_tests        other tests
 //   edits_conftest     conftest.py, or what Python runs at its start (sitecustomize.py, *.pth)
 //   edits_runner       the tests' runner (a program that the test command names), its settings, a build file
+//   edits_git          what lies in .git: hooks, settings
 //   adds_link, adds_submodule, leaves_tree   symbolic links, submodules, names with ".." or from the root
 std::vector<std::string> review_patch(const Row& row, std::string_view patch, std::string_view eval_script);
 
