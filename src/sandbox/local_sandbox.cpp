@@ -226,7 +226,7 @@ class LocalSandbox final : public HelperSandbox {
   std::string end_of_story() {
     std::string story;
     if (cgroup_.kills() > 0) story = "the kernel killed something in it for memory";
-    const auto text = read_file(log_path(), mebibyte);
+    const auto text = awm::read_file(log_path(), mebibyte);
     if (text) {
       std::string_view said = trim(*text);
       if (said.size() > 2000) said.remove_prefix(said.size() - 2000);
@@ -315,7 +315,7 @@ class LocalSandbox final : public HelperSandbox {
 
   // Process 1 inside is the child of bubblewrap's; the kernel takes everything inside down with it.
   void kill_inside() noexcept {
-    const auto children = read_file(fmt::format("/proc/{0}/task/{0}/children", child_.pid()), 4096);
+    const auto children = awm::read_file(fmt::format("/proc/{0}/task/{0}/children", child_.pid()), 4096);
     if (!children) return;
     for (const auto& word : split(*children, ' ')) {
       int pid = 0;
