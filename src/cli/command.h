@@ -35,6 +35,7 @@ using CommandAction = std::function<int(const Program&)>;
 
 void add_run_command(CLI::App& app, CommandAction& action);
 void add_diff_command(CLI::App& app, CommandAction& action);
+void add_induce_command(CLI::App& app, CommandAction& action);
 void add_replay_command(CLI::App& app, CommandAction& action);
 
 }  // namespace awm

@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "cli/command.h"
+#include "cli/model_flags.h"
 #include "cli/progress_view.h"
 #include "os/exit_hooks.h"
 #include "os/log.h"
@@ -84,16 +85,11 @@ void add_run_command(CLI::App& app, CommandAction& action) {
   tasks->add_option("--shard", o.shard, "the K-th of N parts of the tasks")->type_name("K/N");
 
   auto* model = group("The model");
-  model->add_option("--config", o.config_file, "OpenHands' config.toml (default: ./config.toml where there is one)")
-      ->type_name("FILE");
-  model->add_option("--llm-config", o.llm_config, "section of it, as llm.NAME (default: [llm])")->type_name("llm.NAME");
-  model->add_option("--model", o.model, "with LiteLLM's prefix: openrouter/…, openai/…, hosted_vllm/…")
-      ->type_name("NAME");
-  model->add_option("--base-url", o.base_url, "the server, where the prefix does not say")->type_name("URL");
-  model
-      ->add_option("--api-key-env", o.api_key_env, "environment variables that hold keys, each with its own rate limit")
-      ->delimiter(',')
-      ->type_name("A,B");
+  add_model_flags(*model, {.config_file = o.config_file,
+                           .llm_config = o.llm_config,
+                           .model = o.model,
+                           .base_url = o.base_url,
+                           .api_key_env = o.api_key_env});
 
   auto* agent = group("The agent, or given patches");
   agent->add_option("--agent-class", o.agent_class, "CodeActAgent or BashAgent")

@@ -1,5 +1,6 @@
 #include "memory/induce.h"
 
+#include <algorithm>
 #include <map>
 #include <set>
 
@@ -71,7 +72,7 @@ Result<InduceReport> induce(const Scope& scope, const std::vector<std::string>& 
     }
     report.passes += static_cast<int64_t>(waiting.size());
     report.refused += static_cast<int64_t>(outcome.taught_nothing.size());
-    if (settings.record) settings.record(outcome.journal_record);
+    if (settings.step) settings.step(*report.memory, outcome.journal_record);
     waiting.clear();
   };
   // All runs are looked for before the model is asked anything.

@@ -21,8 +21,8 @@ struct InduceSettings {
   std::function<void(std::string_view)> say;
   // Each exchange as it is made; may be empty.
   std::function<void(const LearnExchange&)> save;
-  // LearnOutcome::journal_record of each step; may be empty.
-  std::function<void(const Json&)> record;
+  // The memory after each step, and LearnOutcome::journal_record; may be empty.
+  std::function<void(const WorkflowMemory&, const Json&)> step;
 };
 
 struct InduceReport {

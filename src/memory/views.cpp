@@ -88,6 +88,16 @@ class FileBeside {
   std::string buffer_;
 };
 
+// The predecessor reads its buffer back by CodingExperience(**data), which takes these keys and no other.
+Json for_old_scripts(const Json& line) {
+  Json json = Json::object();
+  for (const auto* key : {"instance_id", "problem_statement", "diff_patch", "history", "test_result", "test_output",
+                          "task_type", "timestamp", "model_name"}) {
+    if (const Json* value = find_member(line, key); value != nullptr) json[key] = *value;
+  }
+  return json;
+}
+
 // Python's json.dumps for one value that stands inside a larger document.
 std::string inner(const Json& json) {
   return dump_json_python(json);
@@ -191,7 +201,7 @@ Result<void> write_buffer_view(const Scope& scope, const std::string& results_js
     bool first = true;
     AWM_CHECK(read_lines(scope, results_jsonl, [&](const Json& json, const std::string&) -> Result<bool> {
       if (!passed(json) || type_of(json) != type) return true;
-      auto added = file.add(std::string(first ? "" : ",") + "\n      " + inner(json));
+      auto added = file.add(std::string(first ? "" : ",") + "\n      " + inner(for_old_scripts(json)));
       first = false;
       if (!added) failed = std::move(added).error();
       return !failed;

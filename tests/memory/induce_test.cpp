@@ -38,7 +38,10 @@ TEST(Induce, LearnsFromAPredecessorsRun) {
   int records = 0;
   InduceSettings settings;
   settings.say = [&](std::string_view text) { said.emplace_back(text); };
-  settings.record = [&](const Json& record) { records += record["type"] == "induction" ? 1 : 0; };
+  settings.step = [&](const WorkflowMemory& memory, const Json& record) {
+    EXPECT_EQ(record["hash"], memory.hash());
+    ++records;
+  };
   const auto report = induce(scope, {folder / "old"}, WorkflowMemory::empty(), llm, settings, now);
   ASSERT_TRUE(report) << report.error();
   EXPECT_EQ(report->samples, 3);

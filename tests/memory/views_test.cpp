@@ -101,11 +101,15 @@ TEST(Results, MayBeLeftInTheMiddle) {
 
 TEST(BufferView, HoldsWhatPassedByTaskType) {
   const testing::TestFolder folder;
-  const auto results = folder.write("results.jsonl", lines_of(some()));
+  auto more = to_json(pass("m__m-1"));
+  more["task_type"] = "docs";
+  more["our_own_key"] = 1;
+  const auto results = folder.write("results.jsonl", lines_of(some()) + dump_json(more) + "\n");
   ASSERT_TRUE(write_buffer_view(scope, results, folder / "buffer.json", "2026-05-05T00:00:00"));
   const auto json = parse_json(testing::read_text(folder / "buffer.json"), "buffer.json");
   ASSERT_TRUE(json) << json.error();
-  EXPECT_EQ((*json)["success_count"], 3);
+  EXPECT_EQ((*json)["success_count"], 4);
+  EXPECT_FALSE((*json)["buffer"]["docs"][1].contains("our_own_key"));
   EXPECT_EQ((*json)["last_updated"], "2026-05-05T00:00:00");
   std::vector<std::string> types;
   for (const auto& item : (*json)["buffer"].items()) types.push_back(item.key());
