@@ -190,7 +190,7 @@ std::string describe(const Requirement& requirement) {
 
 }  // namespace
 
-ReplayBook::ReplayBook(std::vector<Conversation> conversations, ReplaySettings settings)
+ReplayBook::ReplayBook(std::vector<ScriptedTalk> conversations, ReplaySettings settings)
     : conversations_(std::move(conversations)), settings_(std::move(settings)) {
   for (const auto& one : conversations_) counters_.conversations[one.name].steps = one.steps.size();
 }
@@ -201,16 +201,16 @@ ReplayBook::ReplayBook(ReplayBook&& other) noexcept
       counters_(std::move(other.counters_)),
       served_faults_(std::move(other.served_faults_)) {}
 
-Result<ReplayBook> ReplayBook::create(std::vector<Conversation> conversations, ReplaySettings settings) {
-  std::map<std::string, const Conversation*> names;
+Result<ReplayBook> ReplayBook::create(std::vector<ScriptedTalk> conversations, ReplaySettings settings) {
+  std::map<std::string, const ScriptedTalk*> names;
   for (std::size_t i = 0; i < conversations.size(); ++i) {
-    const Conversation& one = conversations[i];
+    const ScriptedTalk& one = conversations[i];
     if (const auto [at, is_new] = names.emplace(one.name, &one); !is_new) {
       return fail(Errc::already_exists, "read", one.file,
                   "its name '" + one.name + "' is that of " + at->second->file + " too", "give one another name");
     }
     for (std::size_t j = 0; j < i; ++j) {
-      const Conversation& other = conversations[j];
+      const ScriptedTalk& other = conversations[j];
       if (one.purpose == other.purpose && one.tool == other.tool && one.texts == other.texts &&
           one.is_default == other.is_default) {
         return fail(Errc::already_exists, "read", one.file, "nothing tells it from " + other.file,
@@ -221,34 +221,34 @@ Result<ReplayBook> ReplayBook::create(std::vector<Conversation> conversations, R
   return ReplayBook(std::move(conversations), std::move(settings));
 }
 
-const Conversation* ReplayBook::find(const Request& request) const {
-  const auto fits = [&](const Conversation& one) {
+const ScriptedTalk* ReplayBook::find(const Request& request) const {
+  const auto fits = [&](const ScriptedTalk& one) {
     if (!one.tool.empty()) return std::ranges::find(request.tools, one.tool) != request.tools.end();
     // A caller who offers no tools is not the agent that this conversation was held with.
     return !request.tools.empty() || !one.calls_tools();
   };
   const auto best_of = [&](auto is_candidate, auto matches) {
-    const Conversation* best = nullptr;
-    const auto rank = [](const Conversation& one) { return std::pair(one.match_length(), !one.tool.empty()); };
+    const ScriptedTalk* best = nullptr;
+    const auto rank = [](const ScriptedTalk& one) { return std::pair(one.match_length(), !one.tool.empty()); };
     for (const auto& one : conversations_) {
       if (!is_candidate(one) || !fits(one) || !matches(one)) continue;
       if (best == nullptr || rank(one) > rank(*best)) best = &one;
     }
     return best;
   };
-  const auto by_text = [&](const Conversation& one) { return all_in(one.texts, request.first); };
-  const auto by_sample = [&](const Conversation& one) {
+  const auto by_text = [&](const ScriptedTalk& one) { return all_in(one.texts, request.first); };
+  const auto by_sample = [&](const ScriptedTalk& one) {
     return !request.sample.empty() && one.instance_id == request.sample;
   };
-  const auto by_default = [](const Conversation& one) { return one.is_default; };
+  const auto by_default = [](const ScriptedTalk& one) { return one.is_default; };
 
   std::string purpose = request.purpose;
   if (purpose.empty()) {
-    const auto other = best_of([](const Conversation& one) { return one.purpose != "agent"; }, by_text);
+    const auto other = best_of([](const ScriptedTalk& one) { return one.purpose != "agent"; }, by_text);
     if (other != nullptr) return other;
     purpose = "agent";
   }
-  const auto of_purpose = [&](const Conversation& one) { return one.purpose == purpose; };
+  const auto of_purpose = [&](const ScriptedTalk& one) { return one.purpose == purpose; };
   if (const auto* one = best_of(of_purpose, by_sample)) return one;
   if (const auto* one = best_of(of_purpose, by_text)) return one;
   return best_of(of_purpose, by_default);
@@ -279,7 +279,7 @@ ReplayAnswer ReplayBook::unmatched(const Request& request) const {
   return refuse(404, message, "replay_error", "no_script");
 }
 
-std::size_t ReplayBook::step_of(const Conversation& conversation, const Json& messages) const {
+std::size_t ReplayBook::step_of(const ScriptedTalk& conversation, const Json& messages) const {
   std::size_t after = 0;
   for (std::size_t i = messages.size(); i-- > 0;) {
     const Json& message = messages[i];
@@ -295,7 +295,7 @@ std::size_t ReplayBook::step_of(const Conversation& conversation, const Json& me
   return after;
 }
 
-std::optional<Fault> ReplayBook::take_fault(const Conversation& conversation, std::size_t step) {
+std::optional<Fault> ReplayBook::take_fault(const ScriptedTalk& conversation, std::size_t step) {
   const auto take = [&](const Fault& fault, const std::string& name) -> bool {
     if (fault.step != 0 && static_cast<std::size_t>(fault.step) != step + 1) return false;
     if (!fault.conversation.empty() && !contains(conversation.name, fault.conversation)) return false;
@@ -369,7 +369,7 @@ ReplayAnswer ReplayBook::answer(std::string_view body, std::string_view purpose,
                    "context_length_exceeded");
   }
 
-  const Conversation* conversation = find(request);
+  const ScriptedTalk* conversation = find(request);
   if (conversation == nullptr) {
     count(&ReplayCounters::unmatched);
     return unmatched(request);

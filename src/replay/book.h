@@ -50,33 +50,33 @@ struct ReplaySettings {
 class ReplayBook {
  public:
   // Errors: already_exists when two conversations could not be told apart (same purpose, texts and tool), naming both.
-  static Result<ReplayBook> create(std::vector<Conversation> conversations, ReplaySettings settings);
+  static Result<ReplayBook> create(std::vector<ScriptedTalk> conversations, ReplaySettings settings);
   ReplayBook(ReplayBook&& other) noexcept;
 
   // The answer to the body of a POST to /chat/completions. `purpose` is the header x-awm-purpose, `sample` the header
   // x-awm-sample; "" where not sent.
   //
   // Purpose: the header, else that of a conversation with another purpose than "agent" whose texts are all in the
-  // messages, else "agent". Conversation: among those of the purpose whose tool is offered, the one of this sample,
+  // messages, else "agent". ScriptedTalk: among those of the purpose whose tool is offered, the one of this sample,
   // else the one with the longest texts in the messages before the first answer (white space folded), else the default.
   // Step: behind the last assistant message that has a tool-call id of this conversation, plus the assistant messages
   // after it; all assistant messages are counted where none has.
   ReplayAnswer answer(std::string_view body, std::string_view purpose, std::string_view sample);
 
   [[nodiscard]] ReplayCounters counters() const;
-  [[nodiscard]] const std::vector<Conversation>& conversations() const { return conversations_; }
+  [[nodiscard]] const std::vector<ScriptedTalk>& conversations() const { return conversations_; }
   // OpenAI's list of models.
   [[nodiscard]] Json models() const;
 
  private:
   struct Request;
-  ReplayBook(std::vector<Conversation> conversations, ReplaySettings settings);
-  [[nodiscard]] const Conversation* find(const Request& request) const;
+  ReplayBook(std::vector<ScriptedTalk> conversations, ReplaySettings settings);
+  [[nodiscard]] const ScriptedTalk* find(const Request& request) const;
   [[nodiscard]] ReplayAnswer unmatched(const Request& request) const;
-  [[nodiscard]] std::size_t step_of(const Conversation& conversation, const Json& messages) const;
-  [[nodiscard]] std::optional<Fault> take_fault(const Conversation& conversation, std::size_t step);
+  [[nodiscard]] std::size_t step_of(const ScriptedTalk& conversation, const Json& messages) const;
+  [[nodiscard]] std::optional<Fault> take_fault(const ScriptedTalk& conversation, std::size_t step);
 
-  std::vector<Conversation> conversations_;
+  std::vector<ScriptedTalk> conversations_;
   ReplaySettings settings_;
   mutable std::mutex mutex_;
   ReplayCounters counters_;

@@ -178,7 +178,7 @@ Result<ScriptStep> read_step(const Json& from, const std::string& name, std::siz
   return step;
 }
 
-void index_ids(Conversation& conversation) {
+void index_ids(ScriptedTalk& conversation) {
   std::set<std::string> ambiguous;
   for (std::size_t i = 0; i < conversation.steps.size(); ++i) {
     for (const auto& id : conversation.steps[i].ids) {
@@ -189,10 +189,10 @@ void index_ids(Conversation& conversation) {
   for (const auto& id : ambiguous) conversation.step_of_id.erase(id);
 }
 
-Result<Conversation> read_script(const Json& from, const std::string& where, const std::string& stem,
+Result<ScriptedTalk> read_script(const Json& from, const std::string& where, const std::string& stem,
                                  const ProblemStatements& problems) {
   AWM_CHECK(only_known(from, where, {"name", "purpose", "match", "model", "require", "steps", "note"}));
-  Conversation conversation;
+  ScriptedTalk conversation;
   conversation.file = where;
   AWM_TRY(conversation.name, text_member(from, "name", where));
   if (conversation.name.empty()) conversation.name = stem;
@@ -333,14 +333,14 @@ Result<ScriptStep> recorded_step(const Json& message, const std::string& where) 
   return step;
 }
 
-Result<Conversation> read_trajectory(const std::string& path, const ProblemStatements& problems) {
+Result<ScriptedTalk> read_trajectory(const std::string& path, const ProblemStatements& problems) {
   AWM_TRY(const auto text, read_file(path, largest_file));
   AWM_TRY(const auto json, parse_json(text, path));
   const Json* messages = find_member(json, "messages");
   if (messages == nullptr || !messages->is_array()) {
     return bad(path, "it has no list of messages", "a trajectory of mini-swe-agent is a .traj.json");
   }
-  Conversation conversation;
+  ScriptedTalk conversation;
   conversation.file = path;
   conversation.purpose = "agent";
   conversation.instance_id = string_or(json, "instance_id", stem_of(path, ".traj.json"));
@@ -382,14 +382,14 @@ Result<Conversation> read_trajectory(const std::string& path, const ProblemState
 
 }  // namespace
 
-bool Conversation::calls_tools() const {
+bool ScriptedTalk::calls_tools() const {
   return std::ranges::any_of(steps, [](const ScriptStep& step) {
     const Json* calls = find_member(step.message, "tool_calls");
     return calls != nullptr && calls->is_array() && !calls->empty();
   });
 }
 
-std::size_t Conversation::match_length() const {
+std::size_t ScriptedTalk::match_length() const {
   std::size_t length = 0;
   for (const auto& text : texts) length += text.size();
   return length;
@@ -421,10 +421,10 @@ Result<void> read_problem_statements(const std::string& path, ProblemStatements&
   }
 }
 
-Result<std::vector<Conversation>> read_scripts(const std::string& path, const ProblemStatements& problems) {
+Result<std::vector<ScriptedTalk>> read_scripts(const std::string& path, const ProblemStatements& problems) {
   AWM_TRY(const auto files, files_of(path, ".json", 0));
   if (files.empty()) return bad(path, "the folder has no *.json", "a script is a .json file: docs/replay.md");
-  std::vector<Conversation> all;
+  std::vector<ScriptedTalk> all;
   for (const auto& file : files) {
     AWM_TRY(const auto text, read_file(file, largest_file));
     AWM_TRY(const auto json, parse_json(text, file));
@@ -443,10 +443,10 @@ Result<std::vector<Conversation>> read_scripts(const std::string& path, const Pr
   return all;
 }
 
-Result<std::vector<Conversation>> read_trajectories(const std::string& path, const ProblemStatements& problems) {
+Result<std::vector<ScriptedTalk>> read_trajectories(const std::string& path, const ProblemStatements& problems) {
   AWM_TRY(const auto files, files_of(path, ".traj.json", 3));
   if (files.empty()) return bad(path, "no *.traj.json is below this folder");
-  std::vector<Conversation> all;
+  std::vector<ScriptedTalk> all;
   for (const auto& file : files) {
     AWM_TRY(auto one, read_trajectory(file, problems));
     all.push_back(std::move(one));

@@ -35,7 +35,7 @@ struct ScriptStep {
   std::vector<Fault> faults;
 };
 
-struct Conversation {
+struct ScriptedTalk {
   std::string name;     // of the script, or the trajectory's instance
   std::string file;     // where it was read
   std::string purpose;  // "agent", or what other callers ask for: "classification", "compression", "induction"
@@ -58,12 +58,12 @@ using ProblemStatements = std::map<std::string, std::string, std::less<>>;
 Result<void> read_problem_statements(const std::string& path, ProblemStatements& into);
 
 // A script file, or every *.json of a folder in the order of names. Errors name file and key; an empty folder is one.
-Result<std::vector<Conversation>> read_scripts(const std::string& path, const ProblemStatements& problems);
+Result<std::vector<ScriptedTalk>> read_scripts(const std::string& path, const ProblemStatements& problems);
 
 // A *.traj.json, or every one below a folder. The problem statement comes from `problems`, else from between the fixed
 // parts of the recorded template around {{task}}, else from a tag such as <pr_description>, else it is the whole first
 // user message.
-Result<std::vector<Conversation>> read_trajectories(const std::string& path, const ProblemStatements& problems);
+Result<std::vector<ScriptedTalk>> read_trajectories(const std::string& path, const ProblemStatements& problems);
 
 // Runs of white space become one space, none at the ends.
 std::string fold_space(std::string_view text);

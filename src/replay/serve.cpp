@@ -21,8 +21,8 @@ Result<ReplayBook> read_book(const ReplayServeOptions& options) {
   }
   ProblemStatements problems;
   for (const auto& path : options.datasets) AWM_CHECK(read_problem_statements(path, problems));
-  std::vector<Conversation> all;
-  const auto add = [&](std::vector<Conversation> more) {
+  std::vector<ScriptedTalk> all;
+  const auto add = [&](std::vector<ScriptedTalk> more) {
     all.insert(all.end(), std::make_move_iterator(more.begin()), std::make_move_iterator(more.end()));
   };
   for (const auto& path : options.scripts) {

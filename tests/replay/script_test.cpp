@@ -9,7 +9,7 @@ using test::Files;
 using test::three_steps;
 using ::testing::HasSubstr;
 
-Result<std::vector<Conversation>> read(const std::string& script) {
+Result<std::vector<ScriptedTalk>> read(const std::string& script) {
   const Files files({{"one.json", script}});
   return read_scripts(files.path("one.json"), {});
 }

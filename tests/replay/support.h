@@ -80,7 +80,7 @@ inline ReplayBook book_of(const std::vector<std::string>& scripts, ReplaySetting
   const Files files(named);
   auto conversations = read_scripts(files.path(), {});
   EXPECT_TRUE(conversations) << conversations.error().message();
-  auto book = ReplayBook::create(conversations ? *conversations : std::vector<Conversation>(), std::move(settings));
+  auto book = ReplayBook::create(conversations ? *conversations : std::vector<ScriptedTalk>(), std::move(settings));
   EXPECT_TRUE(book) << book.error().message();
   return std::move(*book);
 }
