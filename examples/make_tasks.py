@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""make_tasks.py: writes tasks.jsonl, SWE-bench rows (v5 columns), from tasks/ID/{task.json,problem.md,gold.patch,test.patch}.
+"""make_tasks.py: writes tasks.jsonl, SWE-bench rows (v5 columns), from tasks/ID/{task.json,problem.md,gold.patch,test.patch}, in the
+order of tasks/order.txt: what a task teaches is there for those some places behind it.
 
 For who changes an example; the repositories come from make_repos.sh.
 """
@@ -57,5 +58,5 @@ def row(folder):
 
 
 with open(HERE / "tasks.jsonl", "w", encoding="utf-8") as out:
-    for folder in sorted(path.parent for path in (HERE / "tasks").glob("*/task.json")):
-        out.write(json.dumps(row(folder), ensure_ascii=False) + "\n")
+    for name in (HERE / "tasks" / "order.txt").read_text().split():
+        out.write(json.dumps(row(HERE / "tasks" / name), ensure_ascii=False) + "\n")

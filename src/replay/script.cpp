@@ -12,6 +12,7 @@ namespace awm {
 namespace {
 
 constexpr uint64_t largest_file = uint64_t{512} << 20;
+constexpr int64_t most_rounds = 10'000;
 
 std::unexpected<Error> bad(std::string_view where, std::string cause, std::string remedy = {}) {
   return fail(Errc::invalid_input, "read", std::string(where), std::move(cause), std::move(remedy));
@@ -72,6 +73,15 @@ Result<Json> expand_lines(const Json& value, std::string_view where) {
   return value;
 }
 
+// The number of the round in place of each {{round}}, in every text of a step.
+Json in_round(const Json& value, const std::string& round) {
+  if (value.is_string()) return Json(replace_all(value.get<std::string>(), "{{round}}", round));
+  if (!value.is_structured()) return value;
+  Json out = value;
+  for (auto& item : out) item = in_round(item, round);
+  return out;
+}
+
 Result<Requirement> read_requirement(const Json& from, std::string_view where) {
   Requirement requirement;
   if (from.is_string()) {
@@ -125,8 +135,9 @@ std::string derived_id(std::string_view name, std::size_t step, std::size_t call
 }
 
 Result<ScriptStep> read_step(const Json& from, const std::string& name, std::size_t index, const std::string& where) {
-  AWM_CHECK(only_known(from, where,
-                       {"content", "tool_calls", "reasoning", "usage", "finish_reason", "require", "faults", "note"}));
+  AWM_CHECK(only_known(
+      from, where,
+      {"content", "tool_calls", "reasoning", "usage", "finish_reason", "require", "faults", "repeat", "note"}));
   ScriptStep step;
   step.message = Json::object({{"role", "assistant"}, {"content", nullptr}});
   if (const Json* content = find_member(from, "content"); content != nullptr && !content->is_null()) {
@@ -178,6 +189,24 @@ Result<ScriptStep> read_step(const Json& from, const std::string& name, std::siz
   return step;
 }
 
+// A step once or, with "repeat", as often as it says.
+Result<void> read_rounds(const Json& from, const std::string& where, ScriptedTalk& into) {
+  const Json* repeat = find_member(from, "repeat");
+  if (repeat == nullptr) {
+    AWM_TRY(auto step, read_step(from, into.name, into.steps.size(), where));
+    into.steps.push_back(std::move(step));
+    return {};
+  }
+  if (!repeat->is_number_integer() || repeat->get<int64_t>() < 1 || repeat->get<int64_t>() > most_rounds) {
+    return bad(where, "repeat is " + dump_json(*repeat), "it takes a number from 1 to " + std::to_string(most_rounds));
+  }
+  for (int64_t round = 1; round <= repeat->get<int64_t>(); ++round) {
+    AWM_TRY(auto step, read_step(in_round(from, std::to_string(round)), into.name, into.steps.size(), where));
+    into.steps.push_back(std::move(step));
+  }
+  return {};
+}
+
 void index_ids(ScriptedTalk& conversation) {
   std::set<std::string> ambiguous;
   for (std::size_t i = 0; i < conversation.steps.size(); ++i) {
@@ -227,8 +256,7 @@ Result<ScriptedTalk> read_script(const Json& from, const std::string& where, con
   const Json* steps = find_member(from, "steps");
   if (steps == nullptr || !steps->is_array() || steps->empty()) return bad(where, "it has no steps");
   for (std::size_t i = 0; i < steps->size(); ++i) {
-    AWM_TRY(auto step, read_step((*steps)[i], conversation.name, i, where + ", step " + std::to_string(i + 1)));
-    conversation.steps.push_back(std::move(step));
+    AWM_CHECK(read_rounds((*steps)[i], where + ", step " + std::to_string(i + 1), conversation));
   }
   index_ids(conversation);
   return conversation;

@@ -30,6 +30,20 @@ TEST(Script, BecomesMessagesWithIdsOfItsOwn) {
   EXPECT_NE(read(three_steps("the task", "u"))->front().step_of_id, one.step_of_id);
 }
 
+TEST(Script, RepeatsAStepWithTheNumberOfTheRound) {
+  const auto all = read(R"({"name": "r", "match": {"text": "x"}, "steps": [{"content": "first {{round}}"},
+    {"content": ["again", "{{round}}"], "repeat": 3, "require": [{"text": "out {{round}}"}],
+     "tool_calls": [{"name": "bash", "arguments": {"command": {"$lines": ["echo {{round}} {{round}}", "date"]}}}]}]})");
+  ASSERT_TRUE(all) << all.error().message();
+  const auto& steps = all->front().steps;
+  ASSERT_EQ(steps.size(), 4U);
+  EXPECT_EQ(steps[0].message["content"], "first {{round}}");
+  EXPECT_EQ(steps[3].message["content"], "again\n3");
+  EXPECT_EQ(steps[3].message["tool_calls"][0]["function"]["arguments"], R"({"command":"echo 3 3\ndate"})");
+  EXPECT_EQ(steps[3].require.front().text, "out 3");
+  EXPECT_EQ(all->front().step_of_id.size(), 3U);
+}
+
 TEST(Script, ErrorsNameFileAndKey) {
   const auto error_of = [](const std::string& script) { return read(script).error().message(); };
   EXPECT_THAT(error_of(R"({"match": {"text": "x"}, "stepz": []})"),
@@ -42,6 +56,8 @@ TEST(Script, ErrorsNameFileAndKey) {
   EXPECT_THAT(error_of(R"({"match": {"text": "x"}})"), HasSubstr("it has no steps"));
   EXPECT_THAT(error_of(R"({"match": {"text": "x"}, "steps": [{"require": [{"regex": "("}]}]})"),
               HasSubstr("missing closing parenthesis"));
+  EXPECT_THAT(error_of(R"({"match": {"text": "x"}, "steps": [{"repeat": 0}]})"),
+              HasSubstr("step 1: repeat is 0 (it takes a number from 1 to 10000)"));
   EXPECT_THAT(error_of("{"), HasSubstr("one.json: not valid JSON at line 1"));
   EXPECT_THAT(read_scripts("/nonexistent.json", {}).error().message(), HasSubstr("/nonexistent.json"));
   const Files empty(std::map<std::string, std::string>{});
