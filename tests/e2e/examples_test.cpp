@@ -1,4 +1,4 @@
-// The example tasks, end to end: agent, patch, verdict, in the local sandbox.
+// The example tasks, end to end: agent, patch, verdict, what is learned from it, in the local sandbox.
 #include <array>
 
 #include "run_awm.h"
@@ -10,10 +10,23 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 const std::map<std::string, std::string> expected{
-    {"example__logsift-1", "PASS"}, {"example__logsift-2", "PASS"},
-    {"example__ringbuf-1", "PASS"}, {"example__ringbuf-2", "FAIL empty_patch"},
-    {"example__textkit-1", "PASS"}, {"example__textkit-2", "FAIL tests_failed"},
+    {"example__logsift-1", "PASS"},
+    {"example__logsift-2", "PASS"},
+    {"example__logsift-3", "PASS"},  // with a workflow that logsift-1 teaches and logsift-2 improves
+    {"example__ringbuf-1", "PASS"},
+    {"example__ringbuf-2", "FAIL empty_patch"},  // gives up
+    {"example__ringbuf-3", "FAIL empty_patch"},  // breaks its budget
+    {"example__textkit-1", "PASS"},
+    {"example__textkit-2", "FAIL tests_failed"},
+    {"example__textkit-3", "PASS"},  // with a workflow that textkit-1 teaches
 };
+constexpr std::size_t budget = 30;
+
+// As the demo runs them, and more.
+std::vector<std::string> as_in_the_demo(std::vector<std::string> more) {
+  more.insert(more.end(), {"--max-iterations", std::to_string(budget), "--induction-trigger", "1"});
+  return more;
+}
 
 void expect_verdicts(const Outcome& outcome) {
   EXPECT_EQ(outcome.status, ExitStatus::exited(0)) << outcome.output;
@@ -26,12 +39,25 @@ void expect_scripts_played(const ReplayCounters& counters, std::string_view kind
   EXPECT_EQ(counters.unmatched, 0U);
   EXPECT_EQ(counters.refused, 0U);
   for (const auto& [name, one] : counters.conversations) {
-    if (name.ends_with(kind)) {
-      EXPECT_EQ(one.furthest, one.steps) << name;
-      EXPECT_EQ(one.requests, one.steps) << name;
-    }
+    const bool learning = contains(name, ".induction") || contains(name, ".compression");
+    if (!name.ends_with(kind) && !learning) continue;
+    const auto steps = name.starts_with("example__ringbuf-3") ? budget : one.steps;
+    EXPECT_EQ(one.furthest, steps) << name;
+    EXPECT_EQ(one.requests, steps) << name;
   }
 }
+
+// Name and version of each workflow in memory.json, oldest first.
+std::vector<std::string> workflows_of(const std::string& folder) {
+  std::vector<std::string> names;
+  const auto text = read_file(join_path(folder, "memory.json"));
+  const auto json = text ? parse_json(*text, "memory.json") : Result<Json>(Json::object());
+  if (!json || !json->contains("workflows")) return names;
+  for (const auto& workflow : (*json)["workflows"]) names.push_back(string_or(workflow, "name", "?"));
+  return names;
+}
+const std::vector<std::string> taught{"Bring Text Into One Form First", "Mend Every Place Of A Defect",
+                                      "State The Rule That Must Hold"};
 
 class Examples : public ::testing::TestWithParam<const char*> {};
 
@@ -39,19 +65,21 @@ TEST_P(Examples, EndWithTheirVerdicts) {
   Bench bench;
   bench.serve();
   const bool codeact = std::string_view(GetParam()) == "CodeActAgent";
-  const auto outcome = bench.run({"--agent-class", GetParam(), "--run-id", "examples"});
+  const auto outcome = bench.run(as_in_the_demo({"--agent-class", GetParam(), "--run-id", "examples"}));
   expect_verdicts(outcome);
   expect_scripts_played(bench.server().counters(), codeact ? ".codeact" : ".bash");
+  EXPECT_EQ(workflows_of(outcome.folder), taught);
+  EXPECT_EQ(string_or(outcome.results.at("example__ringbuf-3"), "agent_end", ""), "iteration_limit");
 
   const auto text = read_file(join_path(outcome.folder, "openai__scripted.examples.json"));
   ASSERT_TRUE(text) << text.error();
   const auto report = parse_json(*text, "report");
   ASSERT_TRUE(report) << report.error();
-  EXPECT_EQ((*report)["total_instances"], 6);
-  EXPECT_EQ((*report)["submitted_instances"], 6);
-  EXPECT_EQ((*report)["resolved_instances"], 4);
+  EXPECT_EQ((*report)["total_instances"], 9);
+  EXPECT_EQ((*report)["submitted_instances"], 9);
+  EXPECT_EQ((*report)["resolved_instances"], 6);
   EXPECT_EQ((*report)["unresolved_instances"], 1);
-  EXPECT_EQ((*report)["empty_patch_instances"], 1);
+  EXPECT_EQ((*report)["empty_patch_instances"], 2);
   EXPECT_EQ((*report)["error_instances"], 0);
 
   const std::string logs =
@@ -84,6 +112,33 @@ TEST_P(Examples, EndWithTheirVerdicts) {
 
 INSTANTIATE_TEST_SUITE_P(Agents, Examples, ::testing::Values("CodeActAgent", "BashAgent"),
                          [](const auto& one) { return std::string(one.param); });
+
+// The way in which the demo's ending says it.
+TEST_P(Examples, SayWhichWorkflowHelpedWhichTask) {
+  Bench bench;
+  bench.serve();
+  const auto outcome = bench.run(as_in_the_demo({"--agent-class", GetParam(), "--workers", "1", "--memory-lag", "2"}));
+  expect_verdicts(outcome);
+  const auto said = bench.process({source("examples/what_helped.py"), outcome.folder});
+  EXPECT_EQ(said.output,
+            "example__textkit-3 passed because of the workflow \"Bring Text Into One Form First\" that "
+            "example__textkit-1 taught.\n"
+            "example__logsift-3 passed because of the workflow \"Mend Every Place Of A Defect\" that "
+            "example__logsift-1 and example__logsift-2 taught.\n");
+}
+
+TEST_P(Examples, WithoutMemoryThoseThatNeedAWorkflowFailAndNoOthers) {
+  Bench bench;
+  bench.serve();
+  const auto outcome = bench.run(as_in_the_demo({"--agent-class", GetParam(), "--memory", "off"}));
+  EXPECT_EQ(outcome.status, ExitStatus::exited(3)) << outcome.output;
+  for (const auto& [id, usual] : expected) {
+    const bool learner = id == "example__textkit-3" || id == "example__logsift-3";
+    EXPECT_EQ(verdict(outcome, id), learner ? "ERROR api" : usual) << id << "\n" << outcome.output;
+  }
+  EXPECT_THAT(string_or(outcome.results.at("example__textkit-3"), "error", ""),
+              HasSubstr("demands at step 1: 'Bring Text Into One Form First' in the first messages"));
+}
 
 TEST(ExampleRows, GoldPatchesAreResolved) {
   Bench bench;
