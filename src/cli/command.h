@@ -34,6 +34,7 @@ inline constexpr int interrupted = 130;  // stopped by a signal; the run can be 
 using CommandAction = std::function<int(const Program&)>;
 
 void add_run_command(CLI::App& app, CommandAction& action);
+void add_eval_command(CLI::App& app, CommandAction& action);
 void add_diff_command(CLI::App& app, CommandAction& action);
 void add_induce_command(CLI::App& app, CommandAction& action);
 void add_replay_command(CLI::App& app, CommandAction& action);

@@ -12,6 +12,7 @@ int main(int argc, char** argv) {
   app.get_formatter()->column_width(34);
   awm::CommandAction action;
   awm::add_run_command(app, action);
+  awm::add_eval_command(app, action);
   awm::add_induce_command(app, action);
   awm::add_diff_command(app, action);
   awm::add_replay_command(app, action);
