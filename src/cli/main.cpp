@@ -15,6 +15,7 @@ int main(int argc, char** argv) {
   awm::add_eval_command(app, action);
   awm::add_induce_command(app, action);
   awm::add_diff_command(app, action);
+  awm::add_parse_log_command(app, action);
   awm::add_replay_command(app, action);
   try {
     app.parse(argc, argv);

@@ -34,8 +34,43 @@ constexpr std::array parsers{
     LogParser{"parse_log_astropy", parse_log_pytest_v2},
     LogParser{"parse_log_scikit", parse_log_pytest_v2},
     LogParser{"parse_log_sphinx", parse_log_pytest_v2},
+    LogParser{"parse_log_calypso", parse_log_calypso},
+    LogParser{"parse_log_bpmn_js", parse_log_bpmn_js},
+    LogParser{"parse_log_carbon", parse_log_carbon},
+    LogParser{"parse_log_eslint", parse_log_eslint},
+    LogParser{"parse_log_grommet", parse_log_grommet},
+    LogParser{"parse_log_highlightjs", parse_log_highlightjs},
+    LogParser{"parse_log_lighthouse", parse_log_lighthouse},
+    LogParser{"parse_log_next", parse_log_next},
+    LogParser{"parse_log_openlayers", parse_log_openlayers},
+    LogParser{"parse_log_prismjs", parse_log_prismjs},
+    LogParser{"parse_log_quarto_cli", parse_log_quarto_cli},
+    LogParser{"parse_log_chart_js", parse_log_chart_js},
+    LogParser{"parse_log_marked", parse_log_marked},
+    LogParser{"parse_log_p5js", parse_log_p5js},
+    LogParser{"parse_log_react_pdf", parse_log_carbon},
+    LogParser{"parse_log_jest", parse_log_jest},
+    LogParser{"parse_log_jest_json", parse_log_jest_json},
+    LogParser{"parse_log_vitest", parse_log_vitest},
+    LogParser{"parse_log_karma", parse_log_karma},
     LogParser{"parse_log_tap", parse_log_tap},
+    LogParser{"parse_log_immutable_js", parse_log_immutable_js},
+    LogParser{"parse_log_redis", parse_log_redis},
+    LogParser{"parse_log_jq", parse_log_jq},
+    LogParser{"parse_log_doctest", parse_log_doctest},
+    LogParser{"parse_log_micropython_test", parse_log_micropython_test},
     LogParser{"parse_log_googletest", parse_log_googletest},
+    LogParser{"parse_log_gotest", parse_log_gotest},
+    LogParser{"parse_log_maven", parse_log_maven},
+    LogParser{"parse_log_ant", parse_log_ant},
+    LogParser{"parse_log_gradle_custom", parse_log_gradle_custom},
+    LogParser{"parse_log_phpunit", parse_log_phpunit},
+    LogParser{"parse_log_minitest", parse_log_minitest},
+    LogParser{"parse_log_cucumber", parse_log_cucumber},
+    LogParser{"parse_log_ruby_unit", parse_log_ruby_unit},
+    LogParser{"parse_log_rspec_transformed_json", parse_log_rspec_transformed_json},
+    LogParser{"parse_log_jekyll", parse_log_jekyll},
+    LogParser{"parse_log_cargo", parse_log_cargo},
 };
 
 struct RepositoryParser {
@@ -62,6 +97,64 @@ constexpr std::array repository_parsers{
     RepositoryParser{"sqlfluff/sqlfluff", "parse_log_sqlfluff"},
     RepositoryParser{"sphinx-doc/sphinx", "parse_log_sphinx"},
     RepositoryParser{"sympy/sympy", "parse_log_sympy"},
+    RepositoryParser{"redis/redis", "parse_log_redis"},
+    RepositoryParser{"jqlang/jq", "parse_log_jq"},
+    RepositoryParser{"nlohmann/json", "parse_log_doctest"},
+    RepositoryParser{"micropython/micropython", "parse_log_micropython_test"},
+    RepositoryParser{"valkey-io/valkey", "parse_log_redis"},
+    RepositoryParser{"fmtlib/fmt", "parse_log_googletest"},
+    RepositoryParser{"caddyserver/caddy", "parse_log_gotest"},
+    RepositoryParser{"hashicorp/terraform", "parse_log_gotest"},
+    RepositoryParser{"prometheus/prometheus", "parse_log_gotest"},
+    RepositoryParser{"gohugoio/hugo", "parse_log_gotest"},
+    RepositoryParser{"gin-gonic/gin", "parse_log_gotest"},
+    RepositoryParser{"google/gson", "parse_log_maven"},
+    RepositoryParser{"apache/druid", "parse_log_maven"},
+    RepositoryParser{"javaparser/javaparser", "parse_log_maven"},
+    RepositoryParser{"projectlombok/lombok", "parse_log_ant"},
+    RepositoryParser{"apache/lucene", "parse_log_gradle_custom"},
+    RepositoryParser{"reactivex/rxjava", "parse_log_gradle_custom"},
+    RepositoryParser{"Automattic/wp-calypso", "parse_log_calypso"},
+    RepositoryParser{"chartjs/Chart.js", "parse_log_chart_js"},
+    RepositoryParser{"markedjs/marked", "parse_log_marked"},
+    RepositoryParser{"processing/p5.js", "parse_log_p5js"},
+    RepositoryParser{"diegomura/react-pdf", "parse_log_react_pdf"},
+    RepositoryParser{"babel/babel", "parse_log_jest"},
+    RepositoryParser{"vuejs/core", "parse_log_vitest"},
+    RepositoryParser{"facebook/docusaurus", "parse_log_jest"},
+    RepositoryParser{"immutable-js/immutable-js", "parse_log_immutable_js"},
+    RepositoryParser{"mrdoob/three.js", "parse_log_tap"},
+    RepositoryParser{"preactjs/preact", "parse_log_karma"},
+    RepositoryParser{"axios/axios", "parse_log_tap"},
+    RepositoryParser{"alibaba-fusion/next", "parse_log_next"},
+    RepositoryParser{"bpmn-io/bpmn-js", "parse_log_bpmn_js"},
+    RepositoryParser{"carbon-design-system/carbon", "parse_log_carbon"},
+    RepositoryParser{"eslint/eslint", "parse_log_eslint"},
+    RepositoryParser{"GoogleChrome/lighthouse", "parse_log_lighthouse"},
+    RepositoryParser{"grommet/grommet", "parse_log_grommet"},
+    RepositoryParser{"highlightjs/highlight.js", "parse_log_highlightjs"},
+    RepositoryParser{"openlayers/openlayers", "parse_log_openlayers"},
+    RepositoryParser{"prettier/prettier", "parse_log_carbon"},
+    RepositoryParser{"PrismJS/prism", "parse_log_prismjs"},
+    RepositoryParser{"quarto-dev/quarto-cli", "parse_log_quarto_cli"},
+    RepositoryParser{"scratchfoundation/scratch-gui", "parse_log_carbon"},
+    RepositoryParser{"phpoffice/phpspreadsheet", "parse_log_phpunit"},
+    RepositoryParser{"laravel/framework", "parse_log_phpunit"},
+    RepositoryParser{"php-cs-fixer/php-cs-fixer", "parse_log_phpunit"},
+    RepositoryParser{"briannesbitt/carbon", "parse_log_phpunit"},
+    RepositoryParser{"jekyll/jekyll", "parse_log_jekyll"},
+    RepositoryParser{"fluent/fluentd", "parse_log_ruby_unit"},
+    RepositoryParser{"fastlane/fastlane", "parse_log_rspec_transformed_json"},
+    RepositoryParser{"jordansissel/fpm", "parse_log_rspec_transformed_json"},
+    RepositoryParser{"faker-ruby/faker", "parse_log_ruby_unit"},
+    RepositoryParser{"rubocop/rubocop", "parse_log_rspec_transformed_json"},
+    RepositoryParser{"burntsushi/ripgrep", "parse_log_cargo"},
+    RepositoryParser{"sharkdp/bat", "parse_log_cargo"},
+    RepositoryParser{"astral-sh/ruff", "parse_log_cargo"},
+    RepositoryParser{"tokio-rs/tokio", "parse_log_cargo"},
+    RepositoryParser{"uutils/coreutils", "parse_log_cargo"},
+    RepositoryParser{"nushell/nushell", "parse_log_cargo"},
+    RepositoryParser{"tokio-rs/axum", "parse_log_cargo"},
 };
 
 }  // namespace
@@ -83,10 +176,18 @@ Result<const LogParser*> require_log_parser(std::string_view name) {
   if (const LogParser* found = find_log_parser(name)) return found;
   std::vector<std::string> known;
   for (const LogParser& parser : parsers) known.emplace_back(parser.name);
-  std::string near = nearest_word(name, known);
-  if (near.empty() && !name.starts_with("parse_log_")) near = nearest_word("parse_log_" + std::string(name), known);
+  const std::string whole = name.starts_with("parse_log_") ? std::string(name) : "parse_log_" + std::string(name);
+  constexpr std::size_t most = 3;
+  std::string near;
+  for (std::size_t i = 0; i < most; ++i) {
+    const std::string word = nearest_word(whole, known);
+    if (word.empty()) break;
+    near += near.empty() ? "did you mean " : i + 1 == most ? " or " : ", ";
+    near += word;
+    std::erase(known, word);
+  }
   return fail(Errc::not_found, "find", "log parser '" + std::string(name) + "'", "there is none of that name",
-              near.empty() ? "awm parse-log --list names them all" : "did you mean " + near + "?");
+              near.empty() ? "awm parse-log --list names them all" : near + "?");
 }
 
 std::vector<std::string_view> log_parser_names() {

@@ -129,6 +129,15 @@ void set_interrupted(std::string_view log, std::string_view words, StatusMap& st
   }
 }
 
+// Django's two ways to say that a test did not pass: at the end of its line, and before its traceback.
+struct Verdict {
+  std::string_view suffix;
+  std::string_view prefix;
+  std::string_view status;
+};
+constexpr Verdict failure{.suffix = " ... FAIL", .prefix = "FAIL:", .status = test_status::failed};
+constexpr Verdict error{.suffix = " ... ERROR", .prefix = "ERROR:", .status = test_status::error};
+
 // Is "ok" at `at` a whole line's end? Its end, or npos.
 std::size_t ok_line(std::string_view log, std::size_t at) {
   if (log.substr(at, 2) != "ok") return std::string_view::npos;
@@ -210,8 +219,9 @@ Result<StatusMap> parse_log_django(std::string_view log, const LogContext& /*con
     std::string_view line = strip(raw);
     if (line.empty()) return;
     const std::size_t dots = line.find(" ... ");
-    const bool may_be_version = line.size() >= 36 && has(line, "--version is equivalent to version");
-    if (may_be_version) statuses.set("--version is equivalent to version", test_status::passed);
+    if (has(line, "--version is equivalent to version")) {
+      statuses.set("--version is equivalent to version", test_status::passed);
+    }
     if (dots != std::string_view::npos) {
       previous = line.substr(0, dots);
       for (const std::string_view suffix : {" ... ok", " ... OK", " ...  OK"}) {
@@ -223,12 +233,12 @@ Result<StatusMap> parse_log_django(std::string_view log, const LogContext& /*con
         break;
       }
       if (has(line, " ... skipped")) statuses.set(before(line, " ... skipped"), test_status::skipped);
-      if (line.ends_with(" ... FAIL")) statuses.set(before(line, " ... FAIL"), test_status::failed);
-      if (line.ends_with(" ... ERROR")) statuses.set(before(line, " ... ERROR"), test_status::error);
     }
-    for (const auto& [word, status] : {std::pair(std::string_view("FAIL:"), test_status::failed),
-                                       std::pair(std::string_view("ERROR:"), test_status::error)}) {
-      if (!line.starts_with(word)) continue;
+    for (const Verdict& verdict : {failure, error}) {
+      if (dots != std::string_view::npos && line.ends_with(verdict.suffix)) {
+        statuses.set(before(line, verdict.suffix), verdict.status);
+      }
+      if (!line.starts_with(verdict.prefix)) continue;
       std::size_t at = 0;
       next_word(line, at);
       const std::string_view test = next_word(line, at);
@@ -237,7 +247,7 @@ Result<StatusMap> parse_log_django(std::string_view log, const LogContext& /*con
         refused_line = line;
         return;
       }
-      statuses.set(test, status);
+      statuses.set(test, verdict.status);
     }
     if (line.starts_with("ok") && previous) statuses.set(*previous, test_status::passed);
   });

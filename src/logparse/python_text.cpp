@@ -1,6 +1,8 @@
 #include "logparse/python_text.h"
 
 #include <algorithm>
+#include <charconv>
+#include <limits>
 #include <span>
 
 #include "logparse/unicode_tables.h"
@@ -28,6 +30,10 @@ CodePoint code_point(std::string_view text, std::size_t at) {
 bool is_in(uint32_t code, std::span<const CodeRange> ranges) {
   const auto after = std::ranges::upper_bound(ranges, code, {}, &CodeRange::first);
   return after != ranges.begin() && code <= std::prev(after)->last;
+}
+
+char to_lower(char c) {
+  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 
 bool is_wide_space(uint32_t code) {
@@ -82,6 +88,49 @@ std::string join_words(std::string_view text, std::size_t from) {
 std::size_t length(std::string_view text) {
   return static_cast<std::size_t>(
       std::ranges::count_if(text, [](char c) { return (static_cast<unsigned char>(c) & 0xc0U) != 0x80U; }));
+}
+
+std::optional<double> to_float(std::string_view text) {
+  // Decimal digits of any script count, and "_" between two digits.
+  std::string plain;
+  text = strip(text);
+  for (std::size_t at = 0; at < text.size(); at += char_length(text, at)) {
+    const CodePoint point = code_point(text, at);
+    if (point.value < 0x80) {
+      plain += text[at];
+      continue;
+    }
+    const auto after = std::ranges::upper_bound(digit_ranges(), point.value, {}, &CodeRange::first);
+    if (digit_at(text, at) == 0) return std::nullopt;
+    plain += static_cast<char>('0' + (point.value - std::prev(after)->first) % 10);
+  }
+  const auto is_digit = [&](std::size_t i) { return i < plain.size() && plain[i] >= '0' && plain[i] <= '9'; };
+  std::string digits;
+  for (std::size_t i = 0; i < plain.size(); ++i) {
+    if (plain[i] == '_') {
+      if (i == 0 || !is_digit(i - 1) || !is_digit(i + 1)) return std::nullopt;
+      continue;
+    }
+    digits += to_lower(plain[i]);
+  }
+  std::string_view number = digits;
+  const bool negative = number.starts_with('-');
+  if (negative || number.starts_with('+')) number.remove_prefix(1);
+  double value = 0;
+  if (number == "inf" || number == "infinity") {
+    value = std::numeric_limits<double>::infinity();
+  } else if (number == "nan") {
+    value = std::numeric_limits<double>::quiet_NaN();
+  } else {
+    if (number.empty() || !(number.front() == '.' || (number.front() >= '0' && number.front() <= '9')))
+      return std::nullopt;
+    const auto [end, error] = std::from_chars(number.data(), number.data() + number.size(), value);
+    if (end != number.data() + number.size()) return std::nullopt;
+    // from_chars leaves the value alone when it is out of range; a version that large or small is only compared.
+    if (error == std::errc::result_out_of_range)
+      value = has(number, "e-") ? 0 : std::numeric_limits<double>::infinity();
+  }
+  return negative ? -value : value;
 }
 
 std::string replace(std::string_view text, std::string_view from, std::string_view to) {

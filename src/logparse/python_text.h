@@ -6,6 +6,7 @@
 #include <array>
 #include <cstdint>
 #include <cstring>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -118,6 +119,8 @@ inline std::string_view after(std::string_view text, std::string_view separator)
   const std::size_t at = text.find(separator);
   return at == std::string_view::npos ? text : text.substr(at + separator.size());
 }
+// float(text): nullopt where it raises ValueError.
+std::optional<double> to_float(std::string_view text);
 // text.replace(from, to)
 std::string replace(std::string_view text, std::string_view from, std::string_view to);
 

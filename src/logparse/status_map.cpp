@@ -12,6 +12,31 @@ uint32_t hash_of(std::string_view text) {
 
 constexpr std::size_t first_slots = 64;
 
+void append_json_string(std::string& out, std::string_view text) {
+  constexpr std::string_view digits = "0123456789abcdef";
+  const auto escape = [&](unsigned code) {
+    out += "\\u";
+    for (const unsigned shift : {12U, 8U, 4U, 0U}) out += digits[code >> shift & 0xfU];
+  };
+  out += '"';
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    const auto c = static_cast<unsigned char>(text[i]);
+    if (c == '"' || c == '\\') {
+      out += '\\';
+      out += text[i];
+    } else if (c < 0x20 || c == 0x7f) {
+      escape(c);
+    } else if (c == 0xed && i + 2 < text.size() && static_cast<unsigned char>(text[i + 1]) >= 0xa0) {
+      escape(0xd000U | (static_cast<unsigned char>(text[i + 1]) & 0x3fU) << 6U |
+             (static_cast<unsigned char>(text[i + 2]) & 0x3fU));
+      i += 2;
+    } else {
+      out += text[i];
+    }
+  }
+  out += '"';
+}
+
 }  // namespace
 
 std::size_t StatusMap::slot_of(std::string_view test, uint32_t hash) const {
@@ -51,6 +76,18 @@ const std::string* StatusMap::find(std::string_view test) const {
   if (slots_.empty()) return nullptr;
   const Slot& slot = slots_[slot_of(test, hash_of(test))];
   return slot.entry == 0 ? nullptr : &entries_[slot.entry - 1].status;
+}
+
+std::string to_json(const StatusMap& statuses) {
+  std::string out = "{";
+  for (const auto& [test, status] : statuses) {
+    out += out.size() == 1 ? "\n  " : ",\n  ";
+    append_json_string(out, test);
+    out += ": ";
+    append_json_string(out, status);
+  }
+  out += statuses.empty() ? "}" : "\n}";
+  return out;
 }
 
 }  // namespace awm

@@ -55,4 +55,7 @@ class StatusMap {
   std::vector<Slot> slots_;  // open addressing, a power of two, at most half full
 };
 
+// As a JSON object, a test a line, in the map's order; what is not ASCII as it is, a lone surrogate as its escape.
+std::string to_json(const StatusMap& statuses);
+
 }  // namespace awm
