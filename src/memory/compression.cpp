@@ -152,6 +152,7 @@ Phase phase_by_rules(std::span<const ExperienceStep> steps) {
     phase.phase = "understanding";
   }
   std::vector<std::string> counts;
+  counts.reserve(kinds.size());
   for (const auto& [kind, count] : kinds)
     counts.push_back(std::to_string(count) + " × " + (kind.empty() ? "other" : kind));
   phase.action_summary = cut(join(counts, ", "), phase_limits::action);

@@ -499,8 +499,7 @@ Objection check_improvement(const WorkflowText& before, const WorkflowText& afte
   }
   const auto actions = [](const WorkflowText& text) {
     std::string all;
-    for (const auto& step : text.steps)
-      all += step.step_type + " " + step.reasoning + " " + step.action_template + "\n";
+    for (const auto& step : text.steps) all += join({step.step_type, step.reasoning, step.action_template, ""}, " ");
     return meaning_words(all);
   };
   if (share_kept(actions(before), actions(after)) < 0.2)
@@ -514,10 +513,9 @@ double latin_share(std::string_view text) {
   std::size_t others = 0;
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
-    if (is_letter(text[i])) {
+    // Accented letters are Latin's too.
+    if (is_letter(text[i]) || (byte >= 0xC3 && byte <= 0xC9)) {
       ++latin;
-    } else if (byte >= 0xC3 && byte <= 0xC9) {
-      ++latin;  // accented letters
     } else if (byte >= 0xCE && byte <= 0xEF) {
       // Greek and beyond, but no punctuation, arrows or dashes (U+2000–U+2BFF).
       if (byte != 0xE2) ++others;

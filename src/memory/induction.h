@@ -15,8 +15,8 @@
 namespace awm {
 
 namespace workflow_limits {
-inline constexpr std::size_t answer = 64 * 1024;  // bytes
-inline constexpr std::size_t name = 100;          // characters, here and below
+inline constexpr std::size_t answer = std::size_t{64} * 1024;  // bytes
+inline constexpr std::size_t name = 100;                       // characters, here and below
 inline constexpr std::size_t description = 1000;
 inline constexpr std::size_t scenario = 200;
 inline constexpr std::size_t scenarios = 8;
