@@ -55,24 +55,29 @@ PromptSection workflow_section(const WorkflowMemory& memory, std::optional<int64
     return render_template(text, {{"workflows", std::move(workflows)}, {"left_out", std::move(left_out)}}, "workflows")
         .value_or("");
   };
-  // Counts add up: a piece of the tokenizer never reaches over an empty line into the "###" behind it.
-  int64_t ours = static_cast<int64_t>(count_tokens(frame({}, left_out_note(memory.size()))));
+  // Counts add up: a piece of the tokenizer never reaches over an empty line into the "###" behind it, nor from the end
+  // of a workflow into the note.
+  const auto tokens_of = [](std::string_view text) { return static_cast<int64_t>(count_tokens(text)); };
+  const std::string header = frame({}, {});
+  const int64_t note = tokens_of(left_out_note(memory.size()));
+  int64_t ours = tokens_of(header);
   int64_t room = 0;
-  if (limit) {
-    room = *limit - truncation_reserve - scale.expected(static_cast<int64_t>(count_tokens(base_prompt)));
-  }
+  if (limit) room = *limit - truncation_reserve - scale.expected(tokens_of(base_prompt));
   std::string workflows;
   for (const auto& workflow : memory.workflows()) {
-    if (limit && scale.expected(ours + workflow->prompt_tokens) > room) break;
+    if (limit && scale.expected(ours + workflow->prompt_tokens + note) > room) break;
     ours += workflow->prompt_tokens;
     workflows += workflow_prompt_text(workflow->text) + "\n\n";
     ++section.shown;
   }
   section.left_out = memory.size() - section.shown;
   if (section.shown == 0) return section;
+  const auto& last = *memory.workflows()[section.shown - 1];
+  std::string end = workflow_prompt_text(last.text) + "\n\n" + left_out_note(section.left_out);
+  while (end.ends_with('\n')) end.pop_back();
   section.text = frame(std::move(workflows), left_out_note(section.left_out));
   while (section.text.ends_with('\n')) section.text.pop_back();
-  section.tokens = scale.expected(static_cast<int64_t>(count_tokens(section.text)));
+  section.tokens = scale.expected(ours - last.prompt_tokens + tokens_of(end));
   return section;
 }
 

@@ -59,7 +59,8 @@ TEST(PromptSection, KeepsWithinEveryLimit) {
       EXPECT_EQ(section.text, "");
       continue;
     }
-    EXPECT_LE(tokens(section.text) + tokens(base) + 200, limit);
+    EXPECT_EQ(section.tokens, tokens(section.text));
+    EXPECT_LE(section.tokens + tokens(base) + 200, limit);
     if (section.left_out > 0) {
       EXPECT_TRUE(contains(section.text, "(" + std::to_string(section.left_out) + " further workflow")) << section.text;
     }
