@@ -28,8 +28,8 @@ namespace {
 constexpr const char* kUsage =
     "awm-helper launch [--cgroup PROCS_FILE]... [--scratch FOLDER BYTES] [--owner UID GID] [--tree LOWER TARGET] "
     "[--copy]\n"
-    "                  -- PROGRAM ARGUMENT...\n"
-    "  In a mount namespace of its own (as an ordinary user: and a user namespace): a bounded memory file system at\n"
+    "                  [--user-namespace] -- PROGRAM ARGUMENT...\n"
+    "  In a mount namespace of its own (for an ordinary user: and a user namespace): a bounded memory file system at\n"
     "  FOLDER, with tmp, var-tmp, shm and home in it; LOWER shown writable at TARGET, what is written going to "
     "FOLDER;\n"
     "  then becomes PROGRAM.\n";
@@ -44,6 +44,7 @@ struct LaunchOptions {
   std::string lower;
   std::string target;
   bool copy = false;
+  bool user_namespace = false;
   char** program = nullptr;
 };
 
@@ -65,6 +66,8 @@ std::optional<LaunchOptions> parse(int argc, char** argv) {
     }
     if (name == "--copy") {
       options.copy = true;
+    } else if (name == "--user-namespace") {
+      options.user_namespace = true;
     } else if (name == "--cgroup" && left >= 1) {
       options.cgroups.emplace_back(argv[++i]);
     } else if (name == "--scratch" && left >= 2) {
@@ -262,16 +265,14 @@ int launch(const LaunchOptions& options) {
     if (!write_file(file.c_str(), "0")) return complain("enter the cgroup " + file, errno);
   }
   ::umask(022);
-  const bool in_user_namespace = ::geteuid() != 0;
+  const bool in_user_namespace = options.user_namespace || ::geteuid() != 0;
   if (in_user_namespace) {
     if (const int code = enter_user_namespace(::geteuid(), ::getegid()); code != 0) return code;
   } else if (::unshare(CLONE_NEWNS) != 0) {
     return complain("make a mount namespace", errno, "awm needs CAP_SYS_ADMIN here, or to be run by an ordinary user");
   }
   if (const int code = make_root_a_mount(options.scratch); code != 0) return code;
-  if (::access("/proc/self/fd", F_OK) != 0 &&
-      ::mount("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, nullptr) != 0)
-    return complain("mount /proc", errno, "make the folder /proc, and run awm as root");
+  if (::access("/proc/self/fd", F_OK) != 0) return complain("use /proc", errno, "as root: mount -t proc proc /proc");
   if (!options.scratch.empty()) {
     const std::string size = "mode=0755,size=" + options.scratch_size;
     if (::mount("awm-scratch", options.scratch.c_str(), "tmpfs", MS_NODEV | MS_NOSUID, size.c_str()) != 0)

@@ -134,7 +134,7 @@ class Builder {
   }
 
   [[nodiscard]] std::string key_of(const std::string& commit) const {
-    return commit + "-" + std::to_string(request_.uid) + suffix_;
+    return commit + (request_.give_away ? "-" + std::to_string(request_.uid) : "") + suffix_;
   }
   [[nodiscard]] std::string entry_of(const std::string& commit) const {
     return join_path(join_path(cache_, "checkouts"), key_of(commit));
@@ -232,7 +232,7 @@ class Builder {
     AWM_CHECK(lay_out_git(commit, tags, tree));
     AWM_CHECK(check_out(tree, history));
     AWM_CHECK(settle_abbreviation(commit, tree));
-    if (sys::effective_uid() == 0) AWM_CHECK(give_away(tree));
+    if (request_.give_away) AWM_CHECK(give_away(tree));
     if (auto moved = sys::rename(entry, entry_of(commit)); !moved && !existing(commit)) return moved;
     return {};
   }

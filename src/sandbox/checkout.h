@@ -24,8 +24,9 @@ struct CheckoutRequest {
   std::string repository;
   std::string base_commit;
   std::string cache_folder;
-  uint32_t uid = 0;  // owner of the files where awm is root
+  uint32_t uid = 0;  // of the user that commands run as
   uint32_t gid = 0;
+  bool give_away = false;  // the files are made that user's; else they stay ours
 };
 
 struct Checkout {

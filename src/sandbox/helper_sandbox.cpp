@@ -78,6 +78,7 @@ Result<void> HelperSandbox::start_client(std::unique_ptr<ByteStream> stream, con
   AWM_TRY(const auto hello, made->handshake(deadline));
   facts_.architecture = hello.architecture;
   facts_.uid = hello.uid;
+  facts_.notes = hello.notes;
   facts_.has_bash = !hello.bash.empty();
   facts_.has_git = !hello.git.empty();
   facts_.shell = facts_.has_bash ? hello.bash : hello.sh;

@@ -62,7 +62,11 @@ Result<std::string> cache_of(const LocalSandboxSettings& settings) {
 }
 
 Result<std::string> helper_of(const LocalSandboxSettings& settings) {
-  const auto path = settings.helper.empty() ? join_path(parent_path(sys::self_path()), "awm-helper") : settings.helper;
+  const auto self = sys::self_path();
+  if (self.empty()) {
+    return fail(Errc::unavailable, "start", "the sandbox", "/proc is not mounted", "as root: mount -t proc proc /proc");
+  }
+  const auto path = settings.helper.empty() ? join_path(parent_path(self), "awm-helper") : settings.helper;
   if (exists(path)) return path;
   return fail(Errc::unavailable, "start", "the sandbox", "there is no " + path,
               "awm-helper belongs beside awm: build or install it again");
@@ -86,6 +90,28 @@ Result<std::string> bubblewrap_of(const LocalSandboxSettings& settings) {
     if (info && info->type == sys::FileInfo::Type::file && (info->mode & 0111) != 0) return candidate;
   }
   return missing(name);
+}
+
+// Root, and the user that commands run as is one that root can become: not so in a user namespace that maps root alone.
+bool has_own_uid() {
+  if (sys::effective_uid() != 0) return false;
+  for (const auto* path : {"/proc/self/uid_map", "/proc/self/gid_map"}) {
+    const auto text = read_file(path, 1 << 16);
+    if (!text) return false;
+    bool mapped = false;
+    for (const auto line : split_lines(*text)) {
+      std::vector<uint64_t> numbers;
+      for (const auto& word : split(line, ' ')) {
+        uint64_t number = 0;
+        if (!word.empty() && std::from_chars(word.data(), word.data() + word.size(), number).ec == std::errc{})
+          numbers.push_back(number);
+      }
+      mapped = mapped ||
+               (numbers.size() == 3 && local_sandbox_uid >= numbers[0] && local_sandbox_uid - numbers[0] < numbers[2]);
+    }
+    if (!mapped) return false;
+  }
+  return true;
 }
 
 // The host's, with the sandbox's own user besides.
@@ -145,16 +171,17 @@ class LocalSandbox final : public HelperSandbox {
     AWM_TRY(const auto bubblewrap, bubblewrap_of(settings_));
     AWM_TRY(const auto helper, helper_of(settings_));
     AWM_TRY(const auto cache, cache_of(settings_));
+    const bool as_root = has_own_uid();
     Checkout checkout;
     if (!settings_.repository.empty()) {
       const CheckoutRequest request{.repository = settings_.repository,
                                     .base_commit = settings_.base_commit,
                                     .cache_folder = cache,
                                     .uid = local_sandbox_uid,
-                                    .gid = local_sandbox_uid};
+                                    .gid = local_sandbox_uid,
+                                    .give_away = as_root};
       AWM_TRY(checkout, prepare_checkout(request, spawner_, stop_, scope_.child("checkout"), deadline));
     }
-    const bool as_root = sys::effective_uid() == 0;
     AWM_CHECK(make_state(cache));
     AWM_CHECK(make_groups());
 
@@ -178,6 +205,7 @@ class LocalSandbox final : public HelperSandbox {
     for (const auto& file : cgroup_.procs_files()) add({"--cgroup", file});
     add({"--scratch", mounts.scratch, std::to_string(memory_ / 2)});
     if (as_root) add({"--owner", std::to_string(local_sandbox_uid), std::to_string(local_sandbox_uid)});
+    if (!as_root) add({"--user-namespace"});
     if (!checkout.tree.empty()) add({"--tree", checkout.tree, mounts.testbed});
     if (!settings_.use_overlay) add({"--copy"});
     add({"--", bubblewrap});

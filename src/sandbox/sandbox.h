@@ -79,7 +79,8 @@ struct SandboxFacts {
   std::string shell;         // path of bash, or of sh where bash is missing
   std::string memory_limit;  // which rung of the ladder holds, for people: "cgroup v1, 4 GB"
   std::string pids_limit;
-  std::string network;  // "off", "host"
+  std::string network;             // "off", "host"
+  std::vector<std::string> notes;  // what was asked for and the kernel refused: a limit that could not be raised
 };
 
 // What could not be given back. Empty problems: all was.

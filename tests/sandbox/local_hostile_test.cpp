@@ -56,8 +56,9 @@ TEST_F(LocalHostileTest, CommandsHaveNoRightsAndCannotGainAny) {
   EXPECT_EQ(output(*sandbox, "grep NoNewPrivs /proc/self/status | cut -f2"), "1");
   for (const auto* attempt :
        {"mount -o remount,rw / /", "mount -t tmpfs none /mnt", "touch /etc/x /usr/x /x /run/x /dev/x /home/x",
-        "chroot / true", "echo 1 > /proc/sys/kernel/domainname", "su -c true", "mknod /tmp/sda b 8 0", "umount /proc",
-        "umount /etc/passwd", "hostname other", "chown 0 /testbed", "kill -9 1; false"}) {
+        "chroot / true", "echo awm > /proc/sys/kernel/domainname", "test -w /proc/sys/kernel/core_pattern",
+        "test -w /proc/sysrq-trigger", "su -c true", "mknod /tmp/sda b 8 0", "umount /proc", "umount /etc/passwd",
+        "hostname other", "chown 0 /testbed", "kill -9 1; false"}) {
     EXPECT_NE(run(*sandbox, attempt).status, ExitStatus::exited(0)) << attempt;
   }
   EXPECT_TRUE(run(*sandbox, "true").status.ok());
@@ -80,7 +81,7 @@ TEST_F(LocalHostileTest, SecretsOfTheHostAreNotThere) {
   auto sandbox = connect(settings());
   EXPECT_NE(run(*sandbox, "cat /etc/shadow").status, ExitStatus::exited(0));
   EXPECT_NE(run(*sandbox, "cat /etc/gshadow").status, ExitStatus::exited(0));
-  EXPECT_EQ(output(*sandbox, "ls -A /root /run /tmp; ls -A /home; ls -A ~; ls -A /sys/fs/cgroup 2>/dev/null"),
+  EXPECT_EQ(output(*sandbox, "ls -A /root /run /tmp; ls -A /home; ls -A ~; ls -A /sys/fs/cgroup 2>/dev/null || true"),
             "/root:\n\n/run:\n\n/tmp:\nawm");
   EXPECT_THAT(output(*sandbox, "env"), Not(HasSubstr("SECRET")));
   EXPECT_THAT(output(*sandbox, "cat /proc/*/environ | tr '\\0' '\\n'"), Not(HasSubstr("AWM_TEST")));
@@ -125,7 +126,7 @@ TEST_F(LocalHostileTest, BindsAreShownAfterHomeIsHiddenAndAreReadOnlyUnlessAsked
   output(*sandbox, "echo out > /srv/awm/writable/x");
   EXPECT_EQ(host("cat writable/x"), "out");
   // The host's own entries beside a place that was made are still there.
-  EXPECT_EQ(output(*sandbox, "ls /opt | grep -vx one || true"), host("ls /opt"));
+  EXPECT_EQ(output(*sandbox, "ls /opt | grep -vx one || true"), host("ls /opt 2>/dev/null || true"));
   close(*sandbox);
 }
 

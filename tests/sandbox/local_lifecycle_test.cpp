@@ -261,6 +261,40 @@ TEST(CgroupPlaces, AVersionTwoGroupIsGivenItsLimits) {
   EXPECT_TRUE(group.close());
 }
 
+// A folder with a system in it that is no mount point itself: bubblewrap alone fails there.
+TEST_F(LocalLifecycleTest, APlainChrootServesToo) {
+  if (!is_root()) GTEST_SKIP() << "chroot needs root";
+  const std::string script = R"(unshare -m bash -ec '
+    mount --make-rprivate /
+    mkdir -p root/{usr,etc,proc,dev,tmp,var,root,run}
+    for d in usr etc dev var; do mount --rbind /$d root/$d; done
+    for l in bin lib lib64 sbin; do [ ! -e /$l ] || ln -s usr/$l root/$l; done
+    mount -t proc proc root/proc
+    mkdir -p root"$1" && mount --bind "$1" root"$1"
+    HOME=/root TMPDIR=/tmp exec chroot root "$2" --gtest_filter=LocalHostileTest.CommandsHaveNo*:Kinds/SandboxSuite.TheShellKeeps*
+  ' x )" + std::string(AWM_BIN_DIR) +
+                             " " + sys::self_path() + " 2>&1 || true";
+  const auto said = host(script);
+  EXPECT_THAT(said, HasSubstr("[  PASSED  ] 3 tests")) << said;
+}
+
+// Root of a user namespace that maps nobody else, as in some containers, is an ordinary user here.
+TEST_F(LocalLifecycleTest, RootOfAUserNamespaceIsAnOrdinaryUser) {
+  const std::string self = sys::self_path() + " --gtest_filter=";
+  const auto said =
+      host("TMPDIR=$HOME unshare -Ur " + self +
+           "LocalHostileTest.CommandsHaveNo*:LocalHostileTest.Secrets*:CheckoutTest.FilesAndHead* 2>&1 || true");
+  EXPECT_THAT(said, HasSubstr("[  PASSED  ] 3 tests")) << said;
+}
+
+TEST_F(LocalLifecycleTest, WithoutUserNamespacesItSaysWhatToDo) {
+  const std::string self = sys::self_path() + " --gtest_filter=";
+  const auto said = host("unshare -Ur bash -c 'echo 0 > /proc/sys/user/max_user_namespaces; TMPDIR=$HOME " + self +
+                         "LocalHostileTest.CommandsHaveNo*' 2>&1 || true");
+  EXPECT_THAT(said, HasSubstr("sysctl user.max_user_namespaces=15000")) << said;
+  EXPECT_THAT(said, HasSubstr("[  SKIPPED ] 1 test")) << said;
+}
+
 TEST(LocalCheck, WithoutBubblewrapItSaysWhatToDo) {
   const Scope scope("test");
   const TestFolder folder;
