@@ -1,5 +1,5 @@
-// awm-example URL FOLDER: awm's parts without its loop. Asks the model server at URL for its models and for one answer, runs a command in a local
-// sandbox, keeps both in FOLDER/events.jsonl, and shows that everything was given back.
+// awm-example URL FOLDER: awm's parts without its loop. Asks the model server at URL for its models and for one answer,
+// runs a command in a local sandbox, keeps both in FOLDER/events.jsonl, and shows that everything was given back.
 #include <cstdio>
 #include <string>
 
@@ -41,9 +41,8 @@ Result<void> work(HttpClient& http, Spawner& spawner, const Stop& stop, const st
   const LlmConfig config{.model = "openai/example", .api_keys = {"any"}, .base_url = url};
   AWM_TRY(auto llm, make_llm(config, http, stop, scope.child("llm")));
   AWM_TRY(Llm* const model, parts.registry->add("agent", config, std::move(llm)));
-  AWM_CHECK(parts.stream->subscribe("example", "print", [](const EventPtr& event) {
-    say("event " + std::to_string(header(*event).id));
-  }));
+  AWM_CHECK(parts.stream->subscribe("example", "print",
+                                    [](const EventPtr& event) { say("event " + std::to_string(header(*event).id)); }));
 
   Runtime runtime(std::move(parts), {.working_folder = "/testbed"}, scope);
   AWM_CHECK(runtime.connect(Deadline::in(Seconds(60))));
