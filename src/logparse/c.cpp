@@ -26,18 +26,6 @@ std::string_view without_file(std::string_view name) {
   return stripped.size() == test.size() ? name : stripped;
 }
 
-// Where "name (12 ms)" has its time, the white space before included: (?:\s\((\d+\s*m?s)\))?$; npos.
-std::size_t final_time(std::string_view line) {
-  if (!line.ends_with("s)")) return npos;
-  std::size_t at = line.size() - 2;
-  if (at > 0 && line[at - 1] == 'm') --at;
-  while (const std::size_t n = space_before(line, at)) at -= n;
-  const std::size_t open = line.rfind('(');
-  if (open == npos || open + 1 >= at || skip_digits(line, open + 1) != at) return npos;
-  const std::size_t gap = space_before(line, open);
-  return gap == 0 ? npos : open - gap;
-}
-
 }  // namespace
 
 Result<StatusMap> parse_log_redis(std::string_view log, const LogContext& /*context*/) {

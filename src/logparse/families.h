@@ -12,6 +12,10 @@ namespace awm::logparse {
 // An exception of the reference on this input, said as an error.
 std::unexpected<Error> refuse(std::string_view parser, std::string cause);
 
+// Where the time in "name (12 ms)" starts, the white space before it included: \s\(\d+\s*m?s\)$; npos when there is
+// none.
+std::size_t final_time(std::string_view line);
+
 // python.cpp
 Result<StatusMap> parse_log_pytest(std::string_view log, const LogContext& context);
 Result<StatusMap> parse_log_pytest_options(std::string_view log, const LogContext& context);

@@ -205,18 +205,6 @@ std::size_t before_last_time(std::string_view line, std::size_t from, Time time)
   return npos;
 }
 
-// Where a last "(12 ms)" or "(12ms)" or "(12s)" with the white space before it starts: \s\(\d+\s*m?s\)$; npos.
-std::size_t before_final_time(std::string_view line) {
-  if (!line.ends_with("s)")) return npos;
-  std::size_t at = line.size() - 2;
-  if (at > 0 && line[at - 1] == 'm') --at;
-  while (const std::size_t n = space_before(line, at)) at -= n;
-  const std::size_t open = line.rfind('(');
-  if (open == npos || open + 1 >= at || skip_digits(line, open + 1) != at) return npos;
-  const std::size_t gap = space_before(line, open);
-  return gap == 0 ? npos : open - gap;
-}
-
 // re.sub(r"\(\d+ms\)", "", text).strip()
 std::string without_times(std::string_view text) {
   std::string plain;
@@ -975,7 +963,7 @@ Result<StatusMap> parse_log_jest(std::string_view log, const LogContext& /*conte
     const std::size_t space = space_at(line, tick.size());
     const std::size_t name = tick.size() + space;
     if (space == 0 || name >= line.size()) return;
-    const std::size_t time = before_final_time(line);
+    const std::size_t time = final_time(line);
     const std::size_t end = time != npos && time > name ? time : line.size();
     statuses.set(strip(line.substr(name, end - name)), status);
   });

@@ -2,10 +2,10 @@
 
 #include <algorithm>
 #include <array>
-#include <cstring>
 
 #include "base/text.h"
 #include "logparse/families.h"
+#include "logparse/python_text.h"
 
 namespace awm {
 namespace {
@@ -163,6 +163,19 @@ namespace logparse {
 
 std::unexpected<Error> refuse(std::string_view parser, std::string cause) {
   return fail(Errc::invalid_input, "read the test log", std::string(parser), std::move(cause));
+}
+
+std::size_t final_time(std::string_view line) {
+  if (!line.ends_with("s)")) return std::string_view::npos;
+  std::size_t at = line.size() - 2;
+  if (at > 0 && line[at - 1] == 'm') --at;
+  while (const std::size_t n = python::space_before(line, at)) at -= n;
+  const std::size_t open = line.rfind('(');
+  if (open == std::string_view::npos || open + 1 >= at || python::skip_digits(line, open + 1) != at) {
+    return std::string_view::npos;
+  }
+  const std::size_t gap = python::space_before(line, open);
+  return gap == 0 ? std::string_view::npos : open - gap;
 }
 
 }  // namespace logparse

@@ -19,7 +19,9 @@ a file is (universal newlines, U+FFFD), half are given to the parser as text.
     --coverage FILE   measure the reference's branch coverage (needs the package coverage; one process), as Markdown
 """
 import argparse
+import ast
 import collections
+import inspect
 import io
 import json
 import multiprocessing
@@ -493,9 +495,6 @@ def measure(names, count, seed, batch, path):
     stop = multiprocessing.get_context("fork").Event()
     rows = []
     output = sys.stdout
-    import ast
-    import inspect
-
     import swebench.harness.log_parsers as parsers
 
     # The reference's modules were imported already; their functions are measured as they run.
@@ -508,21 +507,21 @@ def measure(names, count, seed, batch, path):
         measured.stop()
         sys.stdout = output
         file = inspect.getsourcefile(function)
-        first = function.__code__.co_firstlineno
-        tree = ast.parse(pathlib.Path(file).read_text())
-        last = next(node.end_lineno for node in tree.body if isinstance(node, ast.FunctionDef) and node.lineno == first)
         numbers = measured._analyze(file)
-        arcs = [arc for arc in numbers.arc_possibilities if first <= abs(arc[0]) <= last]
+        taken = set(numbers.arcs_executed)
+        # The parser and the functions that it called: imported before the measurement began, no other has left a trace.
+        bodies = [(node.lineno, node.end_lineno) for node in ast.parse(pathlib.Path(file).read_text()).body if isinstance(node, ast.FunctionDef)]
+        bodies = [(first, last) for first, last in bodies if any(first <= abs(arc[0]) <= last for arc in taken)]
+        arcs = [arc for arc in numbers.arc_possibilities if any(first <= abs(arc[0]) <= last for first, last in bodies)]
         outgoing = collections.Counter(arc[0] for arc in arcs)
         branches = [arc for arc in arcs if outgoing[arc[0]] > 1]
-        taken = set(numbers.arcs_executed)
         missing = [arc for arc in branches if arc not in taken]
         rows.append((name, result[1], result[2], len(branches) - len(missing), len(branches), missing))
         print(name, *result[1:5], f"{len(branches) - len(missing)}/{len(branches)}", missing, flush=True)
     with open(path, "w") as out:
-        out.write("| parser | inputs | with tests | branches taken |\n|---|---|---|---|\n")
-        for name, inputs, full, taken, all_, _ in rows:
-            out.write(f"| `{name}` | {inputs} | {full} | {taken} of {all_} |\n")
+        out.write("| parser | inputs | not empty | branches | not taken (from line, to line) |\n|---|---|---|---|---|\n")
+        for name, inputs, full, taken, all_, missing in rows:
+            out.write(f"| `{name}` | {inputs} | {full} | {taken} of {all_} | {', '.join(f'{a}→{b}' for a, b in missing)} |\n")
 
 
 def main():
