@@ -227,11 +227,12 @@ std::string without_times(std::string_view text) {
 template <class F>
 void each_full_title(std::string_view text, F f) {
   constexpr std::string_view key = "\"fullTitle\":";
+  LineEnds line_end(text);
   for (std::size_t at = text.find(key); at != npos; at = text.find(key, at)) {
     const Steps steps = Steps(text, at + key.size()).space().word("\"");
     at += key.size();
     if (!steps) continue;
-    const std::size_t end = text.find('\n', steps.at());
+    const std::size_t end = line_end(steps.at());
     if (end == npos) continue;
     const std::string_view value = text.substr(steps.at(), end - steps.at());
     if (!value.ends_with("\",")) continue;
@@ -354,11 +355,12 @@ namespace {
 // behind itself, or npos.
 template <class Head>
 void set_failed_lines(std::string_view log, std::string_view word, StatusMap& statuses, Head head) {
+  LineEnds line_end(log);
   for (std::size_t at = log.find(word); at != npos; at = log.find(word, at)) {
     const std::size_t name = head(at);
     at += word.size();
     if (name == npos) continue;
-    const std::size_t end = log.find('\n', name);
+    const std::size_t end = line_end(name);
     if (end == npos) continue;
     const std::string_view rest = log.substr(name, end - name);
     if (!rest.ends_with(test_status::failed)) continue;
@@ -387,10 +389,11 @@ Result<StatusMap> parse_log_bpmn_js(std::string_view log, const LogContext& /*co
   numbered("2KPhantomJS", false);
   // "Chrome Headless … (Linux x86_64) name FAILED": the last platform on the line behind which a failure stands.
   constexpr std::string_view browser = "Chrome";
+  LineEnds line_ends(log);
   for (std::size_t at = log.find(browser); at != npos;) {
     const Steps head = Steps(log, at + browser.size()).space().word("Headless").space();
     at += browser.size();
-    const std::size_t line_end = head ? log.find('\n', head.at()) : npos;
+    const std::size_t line_end = head ? line_ends(head.at()) : npos;
     if (line_end != npos) {
       // Behind the line's end a platform may open the next line: its white space is the line's end then.
       for (std::size_t open = log.rfind('(', line_end + 1); open != npos && open > head.at();
@@ -427,11 +430,12 @@ Result<StatusMap> parse_log_openlayers(std::string_view log, const LogContext& /
     return space == 0 ? npos : end + space;
   };
   constexpr std::string_view browser = "Chrome";
+  LineEnds line_end(log);
   for (std::size_t at = log.find(browser); at != npos;) {
     const std::size_t name =
         behind_platform(Steps(log, at + browser.size()).space().word("Headless").space().number().space());
     at += browser.size();
-    const std::size_t end = name == npos ? npos : log.find('\n', name);
+    const std::size_t end = name == npos ? npos : line_end(name);
     if (end != npos) {
       const std::string_view rest = log.substr(name, end - name);
       if (log.substr(end + 1).starts_with("FAILED\n")) {
@@ -450,7 +454,7 @@ Result<StatusMap> parse_log_openlayers(std::string_view log, const LogContext& /
   for (std::size_t at = log.find(browser); at != npos;) {
     const std::size_t name = behind_platform(Steps(log, at + browser.size()).space().number().space());
     at += browser.size();
-    const std::size_t end = name == npos ? npos : log.find('\n', name);
+    const std::size_t end = name == npos ? npos : line_end(name);
     if (end != npos) {
       const std::string_view rest = log.substr(name, end - name);
       if (rest.ends_with(test_status::failed)) {
@@ -477,8 +481,8 @@ Result<StatusMap> parse_log_openlayers(std::string_view log, const LogContext& /
     const Steps head = Steps(log, at).word("case").space();
     std::size_t end = log.find('\n', at);
     if (head) {
-      const std::size_t line_end = std::min(log.find('\n', head.at()), log.size());
-      for (std::size_t colon = line_end == 0 ? npos : log.rfind(':', line_end - 1); colon != npos && colon >= head.at();
+      const std::size_t case_end = std::min(log.find('\n', head.at()), log.size());
+      for (std::size_t colon = case_end == 0 ? npos : log.rfind(':', case_end - 1); colon != npos && colon >= head.at();
            colon = colon == 0 ? npos : log.rfind(':', colon - 1)) {
         const Steps tail = Steps(log, colon + 1).space().word("mismatch");
         if (!tail) continue;
@@ -811,11 +815,12 @@ Result<StatusMap> parse_log_chart_js(std::string_view coloured, const LogContext
   const std::string_view log = plain;
   constexpr std::string_view browser = "Chrome";
   StatusMap statuses;
+  LineEnds line_end(log);
   for (std::size_t at = log.find(browser); at != npos;) {
     const Steps head = Steps(log, at + browser.size()).space().number().line_space().word("(");
     at += browser.size();
     if (head) {
-      const std::size_t end = std::min(log.find('\n', head.at()), log.size());
+      const std::size_t end = std::min(line_end(head.at()), log.size());
       const std::string_view line = log.substr(0, end);
       if (line.ends_with(test_status::failed)) {
         // One character at least stands in the brackets, and the first that close before white space close them.

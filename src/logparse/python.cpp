@@ -108,7 +108,9 @@ std::string_view without_colours(std::string_view line, std::string& scratch) {
 // one call: `tail` gives the end of a match whose words end at `at`, or npos.
 template <class Tail>
 void set_interrupted(std::string_view log, std::string_view words, StatusMap& statuses, Tail tail) {
-  std::size_t from = 0;  // where the last match ended
+  std::size_t from = 0;   // where the last match ended
+  std::size_t start = 0;  // of the line that is looked at
+  LineEnds line_end(log);
   for (std::size_t at = log.find(words); at != std::string_view::npos; at = log.find(words, at + 1)) {
     // Before the words: white space, "...", white space, the name from the line's start. Either white space may be the
     // line's end.
@@ -118,8 +120,8 @@ void set_interrupted(std::string_view log, std::string_view words, StatusMap& st
     const std::size_t first = space_before(log, dots);
     if (first == 0) continue;
     const std::size_t name_end = dots - first;
-    const std::size_t line_break = name_end == 0 ? std::string_view::npos : log.rfind('\n', name_end - 1);
-    const std::size_t start = line_break == std::string_view::npos ? 0 : line_break + 1;
+    // The line that the name's end is on: ends of names only go forward, and so does the search for line feeds.
+    for (std::size_t end = line_end(start); end < name_end; end = line_end(start)) start = end + 1;
     if (start < from) continue;
     const std::size_t end = tail(at + words.size());
     if (end == std::string_view::npos) continue;
@@ -254,16 +256,20 @@ Result<StatusMap> parse_log_django(std::string_view log, const LogContext& /*con
   if (refused)
     return refuse("parse_log_django", "the line '" + std::string(refused_line.substr(0, 100)) + "' names no test");
 
+  bool may_follow = true;
   set_interrupted(log, "Testing against Django installed in ", statuses, [&](std::size_t at) {
     constexpr std::string_view tail = " silenced).\n";
-    for (at = log.find(tail, at); at != std::string_view::npos; at = log.find(tail, at + 1)) {
+    for (at = may_follow ? log.find(tail, at) : std::string_view::npos; at != std::string_view::npos;
+         at = log.find(tail, at + 1)) {
       const std::size_t end = ok_line(log, at + tail.size());
       if (end != std::string_view::npos) return end;
     }
+    may_follow = false;  // what does not follow here follows nowhere behind
     return std::string_view::npos;
   });
+  LineEnds line_end(log);
   set_interrupted(log, "Internal Server Error: /", statuses, [&](std::size_t at) {
-    const std::size_t end = log.find('\n', at);
+    const std::size_t end = line_end(at);
     if (end == std::string_view::npos || end == at || log[end - 1] != '/') return std::string_view::npos;
     return ok_line(log, end + 1);
   });

@@ -124,6 +124,26 @@ std::optional<double> to_float(std::string_view text);
 // text.replace(from, to)
 std::string replace(std::string_view text, std::string_view from, std::string_view to);
 
+// Where the line that a position is on ends, remembered: a search that asks for many places on one long line stays
+// linear.
+class LineEnds {
+ public:
+  explicit LineEnds(std::string_view text) : text_(text) {}
+  // The next line feed at or after `at`; npos when there is none.
+  std::size_t operator()(std::size_t at) {
+    if (at < from_ || (end_ != std::string_view::npos && at > end_)) {
+      from_ = at;
+      end_ = text_.find('\n', at);
+    }
+    return end_;
+  }
+
+ private:
+  std::string_view text_;
+  std::size_t from_ = std::string_view::npos;
+  std::size_t end_ = 0;
+};
+
 // Calls f(line) for each of text.split("\n"): one empty line for an empty text, and one after a last "\n".
 template <class F>
 void each_line(std::string_view text, F f) {
