@@ -94,9 +94,13 @@ std::optional<LaunchOptions> parse(int argc, char** argv) {
   return std::nullopt;
 }
 
-bool write_file(const char* path, std::string_view text) {
-  Fd file(::open(path, O_WRONLY | O_CLOEXEC));
-  return file && write_all(file.get(), text);
+// errno, or 0.
+int write_file(const char* path, std::string_view text) {
+  const int file = ::open(path, O_WRONLY | O_CLOEXEC);
+  if (file < 0) return errno;
+  const int number = write_all(file, text) ? 0 : errno;
+  ::close(file);
+  return number;
 }
 
 // An ordinary user's own user namespace: root in it, so that file systems can be mounted; outside nothing more than
@@ -117,13 +121,14 @@ int enter_user_namespace(uid_t uid, gid_t gid) {
     }
     return complain("make a user namespace", number, remedy);
   }
-  if (!write_file("/proc/self/setgroups", "deny") && errno != ENOENT)
-    return complain("write /proc/self/setgroups", errno);
+  if (const int number = write_file("/proc/self/setgroups", "deny"); number != 0 && number != ENOENT)
+    return complain("write /proc/self/setgroups", number);
   char map[64];
   std::snprintf(map, sizeof map, "0 %u 1", gid);
-  if (!write_file("/proc/self/gid_map", map)) return complain("write /proc/self/gid_map", errno);
+  if (const int number = write_file("/proc/self/gid_map", map); number != 0)
+    return complain("write /proc/self/gid_map", number);
   std::snprintf(map, sizeof map, "0 %u 1", uid);
-  if (!write_file("/proc/self/uid_map", map)) {
+  if (const int number = write_file("/proc/self/uid_map", map); number != 0) {
     // Ubuntu's AppArmor lets the namespace be made, and takes every right in it away.
     return complain(
         "write /proc/self/uid_map", errno,
@@ -262,7 +267,8 @@ int make_tree(const LaunchOptions& options, bool in_user_namespace) {
 
 int launch(const LaunchOptions& options) {
   for (const std::string& file : options.cgroups) {
-    if (!write_file(file.c_str(), "0")) return complain("enter the cgroup " + file, errno);
+    if (const int number = write_file(file.c_str(), "0"); number != 0)
+      return complain("enter the cgroup " + file, number);
   }
   ::umask(022);
   const bool in_user_namespace = options.user_namespace || ::geteuid() != 0;

@@ -235,6 +235,7 @@ Cgroup Cgroup::create(const CgroupPlaces& places, const std::string& name, const
 
 std::vector<std::string> Cgroup::procs_files() const {
   std::vector<std::string> files;
+  files.reserve(folders_.size());
   for (const auto& folder : folders_) files.push_back(join_path(folder.path, "cgroup.procs"));
   return files;
 }

@@ -83,7 +83,7 @@ Result<std::string> find_git_dir(const std::string& repository) {
   if (!is_folder(repository)) {
     return fail(Errc::not_found, "use the repository", repository, "there is no such folder", "git clone it there");
   }
-  const auto inner = join_path(repository, ".git");
+  auto inner = join_path(repository, ".git");
   if (looks_like_one(inner)) return inner;
   if (exists(inner) && !is_folder(inner)) {
     AWM_TRY(const auto text, read_file(inner, 1 << 16));
@@ -149,7 +149,7 @@ class Builder {
   Result<std::string> resolve(const std::string& name) {
     AWM_TRY(const auto done,
             git_.try_run({"rev-parse", "--verify", "--quiet", "--end-of-options", name + "^{commit}"}));
-    const std::string commit(trim(done.output));
+    std::string commit(trim(done.output));
     if (!done.status.ok() || !is_object_name(commit)) {
       const auto said = trim(done.output);
       return fail(Errc::not_found, "find commit", name + " in " + request_.repository,
@@ -176,7 +176,7 @@ class Builder {
   // One piece of history as a pack in the cache: what `commit` reaches and `before` ("" : nothing) does not. Its path
   // less ".pack".
   Result<std::string> piece(const std::string& commit, const std::string& before) {
-    const auto base = join_path(join_path(cache_, "packs"), commit + (before.empty() ? "" : "-" + before) + suffix_);
+    auto base = join_path(join_path(cache_, "packs"), commit + (before.empty() ? "" : "-" + before) + suffix_);
     if (exists(base + ".pack")) return base;
     AWM_TRY(const auto lock, take_lock("pack-" + commit + suffix_));
     if (exists(base + ".pack")) return base;

@@ -66,7 +66,7 @@ Result<std::string> helper_of(const LocalSandboxSettings& settings) {
   if (self.empty()) {
     return fail(Errc::unavailable, "start", "the sandbox", "/proc is not mounted", "as root: mount -t proc proc /proc");
   }
-  const auto path = settings.helper.empty() ? join_path(parent_path(self), "awm-helper") : settings.helper;
+  auto path = settings.helper.empty() ? join_path(parent_path(self), "awm-helper") : settings.helper;
   if (exists(path)) return path;
   return fail(Errc::unavailable, "start", "the sandbox", "there is no " + path,
               "awm-helper belongs beside awm: build or install it again");
@@ -77,7 +77,7 @@ Result<std::string> bubblewrap_of(const LocalSandboxSettings& settings) {
     return fail(Errc::unavailable, "start", "the sandbox", name + " (bubblewrap) is not installed",
                 "install it: apt-get install bubblewrap");
   };
-  const std::string name = settings.bubblewrap.empty() ? "bwrap" : settings.bubblewrap;
+  std::string name = settings.bubblewrap.empty() ? "bwrap" : settings.bubblewrap;
   if (name.find('/') != std::string::npos) {
     if (exists(name)) return name;
     return missing(name);
@@ -392,7 +392,7 @@ Result<SandboxFacts> check_local_sandbox(Spawner& spawner, const Stop& stop, con
   trial.name = "check";
   AWM_TRY(const auto sandbox, make_local_sandbox(trial, spawner, stop, scope.child("check")));
   auto connected = sandbox->connect(Deadline::in(Seconds(30)));
-  const SandboxFacts facts = sandbox->facts();
+  SandboxFacts facts = sandbox->facts();
   const auto report = sandbox->close();
   if (!connected) {
     auto error = std::move(connected).error();

@@ -19,11 +19,11 @@ namespace awm {
 
 struct ExecOptions {
   std::string folder = "/testbed";
-  std::vector<std::string> environment;  // "NAME=value", added to the sandbox's own
-  Seconds hard_limit{0};                 // from the command's start, not from queueing; 0: none
-  Seconds quiet_limit{0};                // kill after this long without output; 0: never
-  std::size_t keep = 100 * 1024;         // bytes of output kept, half head and half tail; the middle is counted
-  std::string input;                     // stdin; empty: /dev/null
+  std::vector<std::string> environment;        // "NAME=value", added to the sandbox's own
+  Seconds hard_limit{0};                       // from the command's start, not from queueing; 0: none
+  Seconds quiet_limit{0};                      // kill after this long without output; 0: never
+  std::size_t keep = std::size_t{100} * 1024;  // bytes of output kept, half head and half tail; the middle is counted
+  std::string input;                           // stdin; empty: /dev/null
   bool with_env_setup =
       true;  // argv must be {"bash", "-c", text}; the sandbox's environment set-up is sourced before text
   // Where set, every byte of output is handed over as it comes, in order, with flow control (nothing is kept or
@@ -42,7 +42,7 @@ struct ExecResult {
 struct ShellOptions {
   Seconds soft_quiet_limit{10};  // answer when there was no news for this long; the command goes on. 0: never
   Seconds hard_limit{0};         // then it is interrupted, later killed; 0: none
-  std::size_t keep = 100 * 1024;
+  std::size_t keep = std::size_t{100} * 1024;
 };
 
 struct ShellResult {
