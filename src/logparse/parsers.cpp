@@ -188,6 +188,7 @@ const LogParser* find_log_parser(std::string_view name) {
 Result<const LogParser*> require_log_parser(std::string_view name) {
   if (const LogParser* found = find_log_parser(name)) return found;
   std::vector<std::string> known;
+  known.reserve(parsers.size());
   for (const LogParser& parser : parsers) known.emplace_back(parser.name);
   const std::string whole = name.starts_with("parse_log_") ? std::string(name) : "parse_log_" + std::string(name);
   constexpr std::size_t most = 3;
@@ -205,6 +206,7 @@ Result<const LogParser*> require_log_parser(std::string_view name) {
 
 std::vector<std::string_view> log_parser_names() {
   std::vector<std::string_view> names;
+  names.reserve(parsers.size());
   for (const LogParser& parser : parsers) names.push_back(parser.name);
   return names;
 }
