@@ -1,6 +1,7 @@
 #include "sandbox/checkout.h"
 
 #include <algorithm>
+#include <array>
 #include <atomic>
 #include <bit>
 #include <charconv>
@@ -231,7 +232,7 @@ class Builder {
     AWM_TRY(const auto tags, tags_in(commit, history));
     AWM_CHECK(lay_out_git(commit, tags, tree));
     AWM_CHECK(check_out(tree, history));
-    AWM_CHECK(settle_abbreviation(commit, tree));
+    AWM_CHECK(settle_abbreviation(commit, tree, history));
     if (request_.give_away) AWM_CHECK(give_away(tree));
     if (auto moved = sys::rename(entry, entry_of(commit)); !moved && !existing(commit)) return moved;
     return {};
@@ -333,14 +334,15 @@ class Builder {
 
   // Pieces may hold an object twice, which makes git take the repository for larger than it is. Where that could change
   // how many digits it shows, the number that belongs to this history is set.
-  Result<void> settle_abbreviation(const std::string& commit, const std::string& tree) {
-    AWM_TRY(const auto said, git_.run({"count-objects", "-v"}));
+  Result<void> settle_abbreviation(const std::string& commit, const std::string& tree, const std::string& history) {
     uint64_t in_packs = 0;
-    for (const auto line : split_lines(said)) {
-      constexpr std::string_view key = "in-pack: ";
-      if (line.starts_with(key)) std::from_chars(line.data() + key.size(), line.data() + line.size(), in_packs);
+    AWM_TRY(const auto names, sys::list_folder(join_path(history, "pack")));
+    for (const auto& name : names) {
+      if (!name.ends_with(".idx")) continue;
+      AWM_TRY(const auto count, objects_in(join_path(join_path(history, "pack"), name)));
+      in_packs += count;
     }
-    if (default_abbreviation(in_packs) == default_abbreviation(in_packs / 5 * 4)) return {};
+    if (default_abbreviation(in_packs) == default_abbreviation(in_packs / 4 * 3)) return {};
     std::vector<std::string> words{"rev-list", "--objects", "--no-object-names"};
     if (partial_) words.emplace_back("--missing=allow-any");
     words.insert(words.end(), {commit, "--tags"});
@@ -349,6 +351,18 @@ class Builder {
     if (default_abbreviation(exact) == default_abbreviation(in_packs)) return {};
     AWM_TRY(auto config, AppendFile::open(scope_, join_path(tree, ".git/config")));
     return config.append("[core]\n\tabbrev = " + std::to_string(default_abbreviation(exact)) + "\n");
+  }
+
+  // The last entry of an index's fan-out table (gitformat-pack(5)): behind the 8 bytes of its head, 255 others before
+  // it.
+  Result<uint64_t> objects_in(const std::string& index) {
+    AWM_TRY(const auto file, sys::open(scope_, index, sys::Open::read));
+    std::array<unsigned char, 4> bytes{};
+    AWM_TRY(const auto got, sys::pread(file.get(), bytes.data(), bytes.size(), 8 + 255 * 4));
+    if (got != bytes.size()) return fail(Errc::protocol, "read", index, "it is shorter than an index of git's");
+    uint64_t count = 0;
+    for (const auto byte : bytes) count = count << 8U | byte;
+    return count;
   }
 
   // To the user that commands run as.

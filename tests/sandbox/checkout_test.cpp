@@ -179,6 +179,36 @@ TEST_F(CheckoutTest, ADiffIsTheSameAsInTheRepositoryItself) {
   close(*sandbox);
 }
 
+// Longer than one piece of history, and with contents that come again in the second: counted twice, the objects would
+// pass the number at which git shows one digit more.
+TEST_F(CheckoutTest, ALongHistoryComesInPiecesAndCountsOnce) {
+  host(R"(git init -q --bare long.git; awk 'BEGIN { for (i = 1; i <= 5480; ++i) {
+      text = "content " (i % 4096) "\n"
+      printf "commit refs/heads/trunk\ncommitter a <a@b> %d +0000\ndata 4\ncom\n", 1700000000 + i
+      printf "M 100644 inline file\ndata %d\n%s\n", length(text), text } }' | git -C long.git fast-import --quiet
+    git -C long.git tag last trunk)");
+  auto some = with_repository();
+  some.repository = *folder / "long.git";
+  some.base_commit = "trunk";
+  auto sandbox = connect(some);
+  const std::string change = "echo more >> file; git diff";
+  EXPECT_EQ(output(*sandbox, "git rev-list --count HEAD; ls /.awm/history/pack/*.pack | wc -l"), "5480\n2");
+  EXPECT_EQ(output(*sandbox, "git config core.abbrev"), "7");
+  const auto inside = output(*sandbox, change);
+  EXPECT_EQ(inside, host("git clone -q long.git whole; cd whole; " + change));
+  EXPECT_THAT(inside, ::testing::ContainsRegex("index [0-9a-f]{7}\\.\\.[0-9a-f]{7} "));
+  close(*sandbox);
+  // A later commit takes the first piece over.
+  host("git -C repo rev-parse trunk >/dev/null; stat -c %i cache/packs/*.pack | sort > before");
+  host(
+      "t=$(git -C long.git rev-parse trunk^{tree}); git -C long.git update-ref refs/heads/trunk"
+      " $(git -C long.git commit-tree -p trunk -m next $t)");
+  sandbox = connect(some);
+  EXPECT_EQ(output(*sandbox, "git rev-list --count HEAD; git fsck --full 2>&1 | grep -v '^notice' || true"), "5481");
+  EXPECT_EQ(host("stat -c %i cache/packs/*.pack | sort | comm -13 before - | wc -l"), "1");
+  close(*sandbox);
+}
+
 TEST(DefaultAbbreviation, IsGits) {
   EXPECT_EQ(default_abbreviation(0), 7);
   EXPECT_EQ(default_abbreviation(16383), 7);
