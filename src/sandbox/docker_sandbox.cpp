@@ -126,8 +126,12 @@ class DockerSandbox final : public HelperSandbox {
   }
 
   Result<void> connect(Deadline deadline) override {
+    if (connected_ && !is_closed()) return {};
     auto done = connect_all(deadline);
-    if (done) return done;
+    if (done) {
+      connected_ = true;
+      return done;
+    }
     auto error = std::move(done).error();
     // Who closed it meanwhile need not hear what broke by that.
     if (is_closed())
@@ -500,7 +504,8 @@ class DockerSandbox final : public HelperSandbox {
   Spawner& spawner_;
   const Stop& stop_;
   const Scope scope_;
-  Deadline deadline_;  // of connect()
+  Deadline deadline_;       // of connect()
+  bool connected_ = false;  // connect() is done; its caller's alone
 
   std::mutex mutex_;
   std::condition_variable released_;

@@ -140,7 +140,7 @@ class LocalSandbox final : public HelperSandbox {
     {
       const std::lock_guard lock(close_mutex_);
       if (closed_) return fail(Errc::closed, "start", "the sandbox", "it is closed");
-      if (started_) return fail(Errc::invalid_input, "start", "the sandbox", "it is started already");
+      if (started_) return {};
       started_ = true;
       auto made = start(deadline);
       if (made) return {};

@@ -94,8 +94,9 @@ class Sandbox {
   virtual ~Sandbox() = default;  // one still open is closed here, and reported as a bug on the log
 
   // Makes it ready: repository at its commit in /testbed, helper answering. Holds at most one descriptor from here to
-  // close(). Errors: unavailable (with the remedy), not_found (repository, commit), stopped, exhausted. After an error
-  // the sandbox is closed all the same.
+  // close(). One that is connected stays as it is: whoever made it ready ahead has done the work. Errors: unavailable
+  // (with the remedy), not_found (repository, commit), stopped, exhausted, closed. After an error the sandbox is closed
+  // all the same. One caller at a time.
   virtual Result<void> connect(Deadline deadline) = 0;
   [[nodiscard]] virtual const SandboxFacts& facts() const = 0;
 

@@ -452,6 +452,17 @@ TEST_P(SandboxSuite, ALiveSandboxHoldsOneDescriptorAndAClosedOneNone) {
   EXPECT_TRUE(Ledger::process().entries(scope_.path() + "/").empty());
 }
 
+TEST_P(SandboxSuite, ConnectingAgainChangesNothing) {
+  ASSERT_EQ(run("echo kept > /testbed/mark").status, ExitStatus::exited(0));
+  const auto again = sandbox().connect(Deadline::in(Seconds(60)));
+  ASSERT_TRUE(again) << again.error();
+  EXPECT_EQ(run("cat /testbed/mark").output, "kept\n");
+  EXPECT_TRUE(sandbox().close().problems.empty());
+  const auto late = sandbox().connect(Deadline::in(Seconds(60)));
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code, Errc::closed);
+}
+
 TEST_P(SandboxSuite, ClosedIsClosedAndMayBeClosedAgain) {
   auto one = connect();
   EXPECT_TRUE(one->close().clean());
