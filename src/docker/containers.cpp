@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <charconv>
+#include <chrono>
 #include <cmath>
+#include <optional>
 #include <utility>
 
 #include "base/json.h"
@@ -325,7 +327,7 @@ Result<void> remove_image(const Engine& engine, const std::string& ref, Deadline
 Result<std::string> create_container(const Engine& engine, const ContainerSpec& spec, Deadline deadline) {
   Json host = Json::object();
   host["LogConfig"] = Json{{"Type", "none"}};
-  host["AutoRemove"] = false;
+  host["AutoRemove"] = spec.auto_remove;
   if (!spec.network.empty()) host["NetworkMode"] = spec.network;
   if (!spec.add_capabilities.empty()) host["CapAdd"] = spec.add_capabilities;
   if (!spec.drop_capabilities.empty()) host["CapDrop"] = spec.drop_capabilities;
@@ -406,11 +408,44 @@ Result<void> put_container_archive(const Engine& engine, const std::string& id, 
 }
 
 Result<void> remove_container(const Engine& engine, const std::string& id, Deadline deadline) {
-  // 409: somebody else is removing it right now.
-  auto reply = engine.call("DELETE", "/containers/" + id + "?force=1&v=1", "", deadline,
-                           {.accept = {404, 409}, .headers = {}, .even_when_stopped = true});
+  EngineCallOptions options{.accept = {404, 409}, .headers = {}, .even_when_stopped = true};
+  auto reply = engine.call("DELETE", "/containers/" + id + "?force=1&v=1", "", deadline, options);
+  // 409: it is being removed, by the engine itself or by somebody else.
+  if (reply && reply->status == 409) {
+    reply = engine.call("POST", "/containers/" + id + "/wait?condition=removed", "", deadline, options);
+  }
   if (!reply) return std::unexpected(about(std::move(reply).error(), "remove container", short_id(id)));
   return {};
+}
+
+namespace {
+
+std::optional<EngineEvent> read_event(std::string_view line) {
+  const auto json = parse_json(line, "an event");
+  if (!json) return std::nullopt;
+  EngineEvent event{.action = string_or(*json, "Action", ""), .id = "", .attributes = {}};
+  if (const Json* actor = find_member(*json, "Actor")) {
+    event.id = string_or(*actor, "ID", "");
+    event.attributes = string_map(find_member(*actor, "Attributes"));
+  }
+  return event;
+}
+
+}  // namespace
+
+Result<std::vector<EngineEvent>> past_events(const Engine& engine, const std::string& id, Deadline deadline) {
+  const auto now =
+      std::chrono::duration_cast<std::chrono::nanoseconds>(std::chrono::system_clock::now().time_since_epoch()).count();
+  const Json filters{{"type", Json::array({"container"})}, {"container", Json::array({id})}};
+  AWM_TRY(const auto reply, engine.call("GET",
+                                        fmt::format("/events?since=1&until={}.{:09}&filters={}", now / 1'000'000'000,
+                                                    now % 1'000'000'000, url_encode(dump_json(filters))),
+                                        "", deadline));
+  std::vector<EngineEvent> events;
+  for (const auto line : split_lines(reply.body)) {
+    if (auto event = read_event(line)) events.push_back(*std::move(event));
+  }
+  return events;
 }
 
 Result<void> follow_events(const Engine& engine, const std::vector<std::string>& labels, Deadline deadline,
@@ -429,15 +464,10 @@ Result<void> follow_events(const Engine& engine, const std::vector<std::string>&
         }
         std::size_t end = 0;
         while ((end = pending.find('\n')) != std::string::npos) {
-          const auto json = parse_json(std::string_view(pending).substr(0, end), "an event");
+          const auto event = read_event(std::string_view(pending).substr(0, end));
           pending.erase(0, end + 1);
-          if (!json) continue;
-          EngineEvent event{.action = string_or(*json, "Action", ""), .id = "", .attributes = {}};
-          if (const Json* actor = find_member(*json, "Actor")) {
-            event.id = string_or(*actor, "ID", "");
-            event.attributes = string_map(find_member(*actor, "Attributes"));
-          }
-          if (!take(event)) {
+          if (!event) continue;
+          if (!take(*event)) {
             enough = true;
             return fail(Errc::closed, "follow", "the engine's events", "enough was seen");
           }

@@ -45,6 +45,7 @@ struct ContainerSpec {
   int64_t pids = 0;                // 0: none
   std::string platform;            // "linux/amd64"; "" : the engine's own
   bool no_new_privileges = false;
+  bool auto_remove = false;                  // the engine removes it when its main process has ended
   bool read_only = false;                    // the root file system
   std::vector<std::string> volumes;          // anonymous ones, at these paths; removed with the container
   std::map<std::string, std::string> tmpfs;  // path → mount options ("noexec,size=64m")
@@ -118,7 +119,8 @@ Result<ContainerState> inspect_container(const Engine& engine, const std::string
 // Extracts a tar under `folder` of a container, running or not.
 Result<void> put_container_archive(const Engine& engine, const std::string& id, const std::string& folder,
                                    Deadline deadline, const std::function<Result<std::string>()>& next);
-// SIGKILL and remove with its anonymous volumes; gone already is fine.
+// SIGKILL and remove with its anonymous volumes; gone already is fine, and where the engine is removing it already its
+// end is waited for. A stop does not end it.
 Result<void> remove_container(const Engine& engine, const std::string& id, Deadline deadline);
 // What happens to containers with these labels from now on, until `take` returns false. `started` is called once the
 // engine listens: nothing after it is missed. Errors also: timed_out at the deadline.
@@ -130,6 +132,8 @@ struct EngineEvent {
 Result<void> follow_events(const Engine& engine, const std::vector<std::string>& labels, Deadline deadline,
                            const std::function<bool(const EngineEvent&)>& take,
                            const std::function<void()>& started = {});
+// What has happened to one container, oldest first, also to one that is gone; the engine remembers its last 256 events.
+Result<std::vector<EngineEvent>> past_events(const Engine& engine, const std::string& id, Deadline deadline);
 // Every container, running or not, that has all of these labels ("name" or "name=value").
 Result<std::vector<ContainerSummary>> list_containers(const Engine& engine, const std::vector<std::string>& labels,
                                                       Deadline deadline);

@@ -233,6 +233,7 @@ class DockerSandbox final : public HelperSandbox {
     spec.entrypoint = {std::string(home) + "/helper", "serve"};
     spec.user = settings_.user;
     spec.folder = "/";
+    spec.auto_remove = true;  // a killed awm leaves nothing to sweep
     spec.labels = settings_.labels.map();
     spec.network = settings_.network;
     spec.add_capabilities = settings_.add_capabilities;
@@ -316,27 +317,36 @@ class DockerSandbox final : public HelperSandbox {
   // What became of the container: asked when its stream ended without our doing.
   std::string describe_end(const std::string& id, const EngineByteStream& stream) const {
     const auto deadline = Deadline::in(Seconds(10));
-    for (int look = 0;; ++look) {
-      const auto state = inspect_container(engine_, id, deadline);
-      if (!state) {
-        if (state.error().http_status == 404) return "its container was removed from outside";
-        return "its engine went away: " + state.error().message();
+    // The stream ends a little before the engine has written down why; and it removes what has ended.
+    for (int look = 0; look < 40; ++look) {
+      const auto events = past_events(engine_, id, deadline);
+      if (!events) return "its engine went away: " + events.error().message();
+      const EngineEvent* end = nullptr;
+      bool killed = false;
+      bool ran_out = false;  // perhaps a command alone, long ago: it counts only where nobody else killed
+      for (const auto& event : *events) {
+        killed = killed || event.action == "kill";
+        ran_out = ran_out || event.action == "oom";
+        if (event.action == "die") end = &event;
       }
-      // The stream ends a little before the engine has written down why.
-      if (state->status == "running" && look < 40) {
-        if (!sys::poll({}, Deadline::in(Milliseconds(50)))) break;
-        continue;
+      if (end != nullptr) {
+        if (killed) return "its container was killed or removed from outside";
+        const auto code = end->attributes.find("exitCode");
+        if (code != end->attributes.end() && code->second == "137") {
+          if (ran_out) {
+            return "its container ran out of memory (limit: " +
+                   (settings_.memory > 0 ? human_bytes(settings_.memory) : "the machine's") + ") and was killed";
+          }
+          return "its container's main process was killed from outside";
+        }
+        const auto words = to_valid_utf8(trim(stream.error_tail()));
+        return "its container ended with code " + (code == end->attributes.end() ? "?" : code->second) +
+               (words.empty() ? "" : ": " + words);
       }
-      if (state->status == "running") return "its engine ended the connection, though the container runs";
-      if (state->oom_killed) {
-        return "its container ran out of memory (limit: " +
-               (settings_.memory > 0 ? human_bytes(settings_.memory) : "the machine's") + ") and was killed";
-      }
-      if (state->status == "removing" || state->status == "dead") return "its container was removed from outside";
-      const auto words = to_valid_utf8(trim(stream.error_tail()));
-      if (state->exit_code == 137) return "its container was killed from outside";
-      return fmt::format("its container ended with code {}{}{}", state->exit_code, words.empty() ? "" : ": ", words);
+      if (!sys::poll({}, Deadline::in(Milliseconds(50)))) break;
     }
+    const auto state = inspect_container(engine_, id, deadline);
+    if (state && state->status == "running") return "its engine ended the connection, though the container runs";
     return "its container ended";
   }
 
