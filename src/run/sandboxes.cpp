@@ -2,6 +2,8 @@
 
 #include "base/text.h"
 #include "os/log.h"
+#include "sandbox/docker_sandbox.h"
+#include "sandbox/image_name.h"
 #include "sandbox/local_sandbox.h"
 
 namespace awm {
@@ -48,13 +50,78 @@ class LocalSandboxes : public Sandboxes {
   const Stop& stop_;
 };
 
+class DockerSandboxes : public Sandboxes {
+ public:
+  DockerSandboxes(const RunPlan& plan, Spawner& spawner, const Stop& stop)
+      : plan_(plan), spawner_(spawner), stop_(stop) {}
+
+  Result<void> open(const Scope& scope) {
+    AWM_TRY(const auto address, engine_address_from_environment());
+    AWM_TRY(engine_, Engine::connect(scope.child("engine"), address, Deadline::in(engine_limit), &stop_));
+    // The sweep is a second net: without it the run goes on.
+    auto swept = sweep_docker_leftovers(*engine_, false, Deadline::in(sweep_limit));
+    if (!swept) log_warning("the sweep of left-over containers failed: " + swept.error().message());
+    if (!swept) return {};
+    for (const auto& one : swept->removed) {
+      log_info("removed what a killed run left: container " + one.container.name + " of run " + one.labels.run_id);
+    }
+    for (const auto& problem : swept->problems) log_warning(problem.message());
+    return {};
+  }
+
+  Result<std::unique_ptr<Sandbox>> make(const Row& row, std::string_view purpose, const Scope& scope) override {
+    DockerSandboxSettings settings;
+    AWM_TRY(settings.image,
+            image_of({.instance_id = row.instance_id, .repo = row.repo, .version = row.version, .image = row.image},
+                     {.image = plan_.options.image, .template_text = plan_.options.image_template}));
+    if (!plan_.options.platform.empty()) settings.platform = plan_.options.platform;
+    settings.progress = [image = settings.image](std::string_view line) { log_info(image + ": " + std::string(line)); };
+    if (plan_.options.repos.empty() && plan_.repositories.empty()) {
+      settings.base_commit = row.base_commit;
+    } else {
+      AWM_TRY(settings.repository, repository_of(plan_, row));
+      settings.base_commit = row.base_commit;
+    }
+    settings.env_setup = prelude_of(plan_, row);
+    settings.environment = plan_.settings.sandbox.environment;
+    settings.name = row.instance_id + "-" + std::string(purpose);
+    settings.labels = labels_of_this_process(plan_.options.run_id, row.instance_id);
+    if (purpose == "judge") {
+      settings = as_reference_judge(std::move(settings));
+    } else {
+      settings.memory = static_cast<uint64_t>(plan_.settings.sandbox.memory_bytes.value_or(0));
+      settings.pids = plan_.settings.sandbox.pids.value_or(0);
+      if (plan_.settings.sandbox.network.value_or(false)) settings.network = "";
+    }
+    return make_docker_sandbox(settings, *engine_, spawner_, stop_, scope);
+  }
+
+  std::optional<std::size_t> living() override {
+    const auto found = list_containers(*engine_, {std::string(label_prefix) + "run=" + plan_.options.run_id},
+                                       Deadline::in(sweep_limit));
+    if (!found) return std::nullopt;
+    return found->size();
+  }
+
+ private:
+  static constexpr Seconds engine_limit{20};
+  static constexpr Seconds sweep_limit{60};
+  const RunPlan& plan_;
+  Spawner& spawner_;
+  const Stop& stop_;
+  std::unique_ptr<Engine> engine_;
+};
+
 }  // namespace
 
 Result<std::unique_ptr<Sandboxes>> Sandboxes::open(const Scope& scope, const RunPlan& plan, Spawner& spawner,
                                                    const Stop& stop) {
-  auto local = std::make_unique<LocalSandboxes>(plan, spawner, stop);
-  AWM_CHECK(local->open(scope));
-  return local;
+  const auto opened = [&](auto sandboxes) -> Result<std::unique_ptr<Sandboxes>> {
+    AWM_CHECK(sandboxes->open(scope));
+    return sandboxes;
+  };
+  if (plan.options.sandbox == "local") return opened(std::make_unique<LocalSandboxes>(plan, spawner, stop));
+  return opened(std::make_unique<DockerSandboxes>(plan, spawner, stop));
 }
 
 }  // namespace awm
