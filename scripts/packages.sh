@@ -11,7 +11,7 @@ usage() { sed -n '2,4s/^# //p' "$0" >&2; exit 2; }
 # One line a need. A|B: either will do; what is missing is installed by its first name.
 build=(
   'g++' cmake ninja-build 'pkg-config|pkgconf' git ca-certificates
-  'libcurl4-openssl-dev|libcurl4-gnutls-dev|libcurl4-nss-dev' nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libfmt-dev libpcre2-dev
+  'libcurl4-openssl-dev|libcurl4-gnutls-dev|libcurl4-nss-dev' nlohmann-json3-dev libtomlplusplus-dev libcli11-dev libcpp-httplib-dev libfmt-dev libpcre2-dev
   libgtest-dev libgmock-dev libbenchmark-dev
 )
 # What a task's commands and the example tasks use.
