@@ -228,6 +228,7 @@ class Evaluation {
                         .sandbox = plan_.options.sandbox,
                         .stopped = env_.stop.draining()};
     std::vector<RunReportEntry> entries;
+    entries.reserve(results_.size());
     for (const auto& result : results_)
       entries.push_back({.instance_id = result.instance_id, .outcome = result.outcome, .reason = result.message});
     const std::set<std::string> chosen = ids_of_tasks();

@@ -103,7 +103,11 @@ std::vector<std::string> test_words(std::string_view test_patch, bool modules) {
 // A here-document's end that is no line of the text.
 std::string delimiter_for(std::string_view text) {
   std::string delimiter = "EOF_114329324912";
-  while (contains(text, delimiter)) delimiter = "EOF_" + sha256_hex(delimiter + std::string(text)).substr(0, 12);
+  std::string seed(text);
+  while (contains(text, delimiter)) {
+    seed += delimiter;
+    delimiter = "EOF_" + sha256_hex(seed).substr(0, 12);
+  }
   return delimiter;
 }
 

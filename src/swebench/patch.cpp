@@ -4,6 +4,7 @@
 
 #include <array>
 #include <optional>
+#include <set>
 
 #include "base/text.h"
 #include "os/sys.h"
@@ -182,7 +183,7 @@ std::optional<PatchedFile> git_names(std::string_view text) {
     return PatchedFile{header_name(text.substr(0, at)), header_name(text.substr(at + 1))};
   }
   for (auto at = text.find(" b/"); at != std::string_view::npos; at = text.find(" b/", at + 1)) {
-    const PatchedFile names{header_name(text.substr(0, at)), header_name(text.substr(at + 1))};
+    PatchedFile names{header_name(text.substr(0, at)), header_name(text.substr(at + 1))};
     if (names.old_name == names.new_name) return names;
   }
   const auto at = text.find(" b/");
@@ -236,18 +237,13 @@ Result<std::string> extract_patch(Sandbox& sandbox, const StartHead& start) {
 
 std::vector<PatchedFile> patched_files(std::string_view patch) {
   std::vector<PatchedFile> files;
-  const auto note = [&](PatchedFile file) {
-    for (const auto& known : files) {
-      if (known.old_name == file.old_name && known.new_name == file.new_name) return;
-    }
-    files.push_back(std::move(file));
-  };
+  std::set<std::pair<std::string, std::string>> known;
   std::optional<PatchedFile> current;
   bool in_git_header = false;
   std::size_t old_left = 0;
   std::size_t new_left = 0;
   const auto flush = [&] {
-    if (current) note(*std::move(current));
+    if (current && known.emplace(current->old_name, current->new_name).second) files.push_back(*current);
     current.reset();
   };
   std::string_view rest = patch;
