@@ -331,7 +331,9 @@ Result<std::string> create_container(const Engine& engine, const ContainerSpec& 
   if (!spec.network.empty()) host["NetworkMode"] = spec.network;
   if (!spec.add_capabilities.empty()) host["CapAdd"] = spec.add_capabilities;
   if (!spec.drop_capabilities.empty()) host["CapDrop"] = spec.drop_capabilities;
-  if (!spec.binds.empty()) host["Binds"] = spec.binds;
+  for (const auto& [there, inside] : spec.shown) {
+    host["Mounts"].push_back(Json{{"Type", "bind"}, {"Source", there}, {"Target", inside}, {"ReadOnly", true}});
+  }
   if (spec.memory > 0) {
     host["Memory"] = spec.memory;
     host["MemorySwap"] = spec.memory;  // no swap besides
@@ -513,7 +515,9 @@ Result<UniqueContainer> UniqueContainer::create(const Engine& engine, const Scop
     // Without an answer it may have been made all the same.
     const auto code = id.error().code;
     if (code == Errc::timed_out || code == Errc::stopped || code == Errc::lost || code == Errc::protocol) {
-      (void)remove_container(engine, named.name, Deadline::in(Seconds(10)));
+      if (auto gone = remove_container(engine, named.name, Deadline::in(Seconds(10))); !gone) {
+        log_debug(gone.error().message());  // the sweep finds it
+      }
     }
     return std::unexpected(std::move(id).error());
   }
@@ -528,7 +532,7 @@ UniqueContainer::UniqueContainer(UniqueContainer&& other) noexcept
 
 UniqueContainer& UniqueContainer::operator=(UniqueContainer&& other) noexcept {
   if (this != &other) {
-    if (*this) (void)remove(Deadline::in(Seconds(30)));
+    if (auto gone = remove(Deadline::in(Seconds(30))); !gone) log_warning(gone.error().message());
     engine_ = other.engine_;
     id_ = std::exchange(other.id_, {});
     token_ = std::move(other.token_);

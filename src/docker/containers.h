@@ -6,6 +6,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "docker/engine.h"
@@ -39,11 +40,12 @@ struct ContainerSpec {
   std::string network;  // "none", "bridge", "host"; "" : the engine's default
   std::vector<std::string> add_capabilities;
   std::vector<std::string> drop_capabilities;
-  std::vector<std::string> binds;  // "SRC:DST[:ro]"
-  uint64_t memory = 0;             // bytes; 0: none
-  double cpus = 0;                 // 0: none
-  int64_t pids = 0;                // 0: none
-  std::string platform;            // "linux/amd64"; "" : the engine's own
+  // Files and folders of the engine's machine, read-only; one that is not there is a refusal.
+  std::vector<std::pair<std::string, std::string>> shown;  // there → inside
+  uint64_t memory = 0;                                     // bytes; 0: none
+  double cpus = 0;                                         // 0: none
+  int64_t pids = 0;                                        // 0: none
+  std::string platform;                                    // "linux/amd64"; "" : the engine's own
   bool no_new_privileges = false;
   bool auto_remove = false;                  // the engine removes it when its main process has ended
   bool read_only = false;                    // the root file system

@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <charconv>
+#include <memory>
 
 #include "base/json.h"
 #include "base/text.h"
@@ -23,9 +24,9 @@ constexpr std::size_t max_body = std::size_t{256} << 20;
 int api_number(std::string_view text) {
   int major = 0;
   int minor = 0;
-  const auto dot = text.find('.');
-  std::from_chars(text.data(), text.data() + std::min(dot, text.size()), major);
-  if (dot != std::string_view::npos) std::from_chars(text.data() + dot + 1, text.data() + text.size(), minor);
+  const char* const end = std::to_address(text.end());
+  const auto [after, error] = std::from_chars(std::to_address(text.begin()), end, major);
+  if (error == std::errc() && after != end && *after == '.') std::from_chars(after + 1, end, minor);
   return major * 1000 + minor;
 }
 

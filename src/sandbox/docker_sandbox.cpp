@@ -195,8 +195,16 @@ class DockerSandbox final : public HelperSandbox {
                                             .progress = settings_.progress},
                                            settings_.pull, deadline));
     AWM_TRY(const auto helper, helper_for(image));
-    AWM_TRY(const auto id, create(image, helper));
-    AWM_CHECK(start(id));
+    // An engine behind a socket sees our files, most often; trying costs less than an upload.
+    shown_ = settings_.show_own_files && engine_.address().kind == EngineAddress::Kind::unix_socket;
+    auto begun = begin(image, helper, checkout);
+    if (!begun && shown_ && is_of_what_was_shown(begun.error())) {
+      shown_ = false;
+      AWM_CHECK(give_up_container());
+      begun = begin(image, helper, checkout);
+    }
+    if (!begun) return std::unexpected(std::move(begun).error());
+    const auto& id = *begun;
     AWM_CHECK(lend_git(id, image));
     if (checkout) AWM_CHECK(bring_repository(id, *checkout));
     AWM_CHECK(check_testbed());
@@ -209,24 +217,48 @@ class DockerSandbox final : public HelperSandbox {
     return {};
   }
 
-  // The program for the image's architecture, not for ours.
+  // Could it be that the engine does not see our files, or may not run them, or sees others?
+  static bool is_of_what_was_shown(const Error& error) {
+    return error.http_status >= 400 || error.code == Errc::lost || error.code == Errc::protocol ||
+           error.code == Errc::unsupported;
+  }
+
+  Result<void> give_up_container() {
+    UniqueContainer container;
+    {
+      const std::lock_guard lock(mutex_);
+      container = std::move(container_);
+    }
+    return container.remove(soon());
+  }
+
+  // A container with the helper running in it; its id.
+  Result<std::string> begin(const ImageInfo& image, const std::string& helper,
+                            const std::optional<Checkout>& checkout) {
+    AWM_TRY(auto id, create(image, helper, checkout));
+    AWM_CHECK(start(id));
+    return id;
+  }
+
+  // Path of the program for the image's architecture, not for ours.
   Result<std::string> helper_for(const ImageInfo& image) {
     const auto wanted =
         kernel_architecture(image.architecture.empty() ? engine_.version().architecture : image.architecture);
     const auto folder = settings_.helper_folder.empty() ? parent_path(sys::self_path()) : settings_.helper_folder;
     auto path = join_path(folder, "awm-helper-" + wanted);
     if (!exists(path) && wanted == sys::machine()) path = join_path(folder, "awm-helper");
-    auto content = awm::read_file(path, uint64_t{64} << 20);
-    if (content) return content;
+    auto there = sys::realpath(path);
+    if (there) return there;
     if (wanted != sys::machine()) {
       return no_good(Errc::unsupported, "it is of architecture " + wanted + ", for which there is no " + path,
                      "build awm with a cross compiler for " + wanted + " (g++-" + replace_all(wanted, "_", "-") +
                          "-linux-gnu), or name another platform or image");
     }
-    return std::unexpected(std::move(content).error());
+    return std::unexpected(std::move(there).error());
   }
 
-  Result<std::string> create(const ImageInfo& image, const std::string& helper) {
+  Result<std::string> create(const ImageInfo& image, const std::string& helper,
+                             const std::optional<Checkout>& checkout) {
     ContainerSpec spec;
     spec.image = image.id.empty() ? settings_.image : image.id;  // a tag that moves meanwhile changes nothing
     spec.name = container_name(settings_.name);
@@ -249,6 +281,13 @@ class DockerSandbox final : public HelperSandbox {
       spec.volumes = {std::string(home), std::string(testbed)};
       if (!spec.tmpfs.contains("/tmp")) spec.volumes.emplace_back("/tmp");
     }
+    if (shown_) {
+      spec.shown.emplace_back(helper, std::string(home) + "/helper");
+      if (checkout) {
+        AWM_TRY(const auto history, sys::realpath(checkout->history));
+        spec.shown.emplace_back(history, history_inside);
+      }
+    }
     auto made = UniqueContainer::create(engine_, scope_, spec, soon());
     if (!made) return std::unexpected(about_image(std::move(made).error()));
     std::string id = made->id();
@@ -258,10 +297,12 @@ class DockerSandbox final : public HelperSandbox {
     }
     if (is_closed()) return fail(Errc::closed, "connect", "the sandbox", "it was closed");
 
+    if (shown_) return id;
+    AWM_TRY(auto program, awm::read_file(helper, uint64_t{64} << 20));
     Archive archive;
     const auto base = base_in_archives();
     if (!base.empty()) archive.folder(base);
-    archive.file(base + "helper", helper, 0755);
+    archive.file(base + "helper", std::move(program), 0755);
     AWM_CHECK(put_container_archive(engine_, id, archive_target(), soon(), archive.pieces()));
     return id;
   }
@@ -368,7 +409,7 @@ class DockerSandbox final : public HelperSandbox {
     archive.link(base + "bin/git", "../helper");
     for (const auto& [name, path] : *lent) {
       AWM_TRY(auto content, awm::read_file(path, uint64_t{64} << 20));
-      archive.file(base + "lent/" + name, std::move(content), 0755);
+      archive.file(fmt::format("{}lent/{}", base, name), std::move(content), 0755);
     }
     AWM_CHECK(put_container_archive(engine_, id, archive_target(), soon(), archive.pieces()));
     auto environment = settings_.environment;
@@ -431,7 +472,7 @@ class DockerSandbox final : public HelperSandbox {
   // Runs a command of ours in /testbed; its output, trimmed. Errors: io with its words.
   Result<std::string> inside(std::vector<std::string> argv) {
     AWM_TRY(const auto done, exec(argv, quietly()));
-    const std::string words = to_valid_utf8(trim(done.output));
+    std::string words = to_valid_utf8(trim(done.output));
     if (!done.status.ok()) {
       return fail(Errc::io, "run " + argv.front() + " in", settings_.image,
                   done.status.text() + (words.empty() ? "" : ": " + words));
@@ -459,6 +500,7 @@ class DockerSandbox final : public HelperSandbox {
       AWM_CHECK(put_container_archive(engine_, id, "/", soon(), archive.pieces()));
     }
     AWM_CHECK(put_archive(folder, tar_of_folder(scope_, checkout.tree, "", facts_.uid, facts_.uid)));
+    if (shown_) return {};
     // Behind it, where the repository looks for objects; nobody inside writes there.
     return put_container_archive(engine_, id, archive_target(), deadline_,
                                  tar_of_folder(scope_, checkout.history, base_in_archives() + "history", 0, 0));
@@ -515,6 +557,7 @@ class DockerSandbox final : public HelperSandbox {
   const Stop& stop_;
   const Scope scope_;
   Deadline deadline_;       // of connect()
+  bool shown_ = false;      // our files are mounted, not uploaded
   bool connected_ = false;  // connect() is done; its caller's alone
 
   std::mutex mutex_;

@@ -55,6 +55,10 @@ struct DockerSandboxSettings {
   bool read_only = false;                    // the image's file system; /testbed and /tmp are writable all the same
   std::map<std::string, std::string> tmpfs;  // path → mount options
 
+  // Shows the helper, and the history of a repository, where they lie on this machine, if the engine sees them; else,
+  // and where it does not, they are uploaded.
+  bool show_own_files = true;
+
   std::string name;        // the container's begins with it
   ContainerLabels labels;  // whose it is: labels_of_this_process()
   std::string

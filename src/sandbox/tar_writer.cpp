@@ -108,7 +108,7 @@ class FolderArchive {
         AWM_TRY(auto names, sys::list_folder(path));
         // The last is taken first.
         std::sort(names.begin(), names.end(), std::greater<>());
-        for (const auto& name : names) pending_.push_back(relative.empty() ? name : relative + "/" + name);
+        for (const auto& name : names) pending_.push_back(relative.empty() ? name : join_path(relative, name));
         if (!member.name.empty()) piece += tar_header(member);
         return {};
       }

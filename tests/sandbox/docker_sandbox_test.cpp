@@ -154,6 +154,32 @@ TEST_F(DockerSandboxTest, HoldsOneDescriptorAndNoThread) {
   EXPECT_EQ(testing::open_descriptors(), before);
 }
 
+TEST_F(DockerSandboxTest, WhereTheEngineSeesNoneOfOurFilesTheyAreUploaded) {
+  const TestFolder folder;
+  const auto repository = make_repository(folder);
+  auto s = settings();
+  s.repository = repository.path;
+  s.base_commit = repository.base;
+  for (const bool show : {true, false}) {
+    s.show_own_files = show;
+    auto sandbox = connected(s);
+    ASSERT_TRUE(sandbox);
+    EXPECT_EQ(run(*sandbox, "grep -c ' /.awm/' /proc/self/mountinfo; git log --format=%s -1; git fsck 2>&1"),
+              show ? "2\ntwo\n" : "0\ntwo\n");
+    EXPECT_TRUE(sandbox->close().clean());
+  }
+  // Readable for us alone, so that the container's user cannot run it in place: uploaded instead.
+  const TestFolder bin;
+  (void)bin.write("awm-helper", testing::read_text(std::string(AWM_BIN_DIR) + "/awm-helper"));
+  ASSERT_TRUE(sys::chmod(bin / "awm-helper", 0600));
+  s.show_own_files = true;
+  s.helper_folder = bin.path();
+  auto sandbox = connected(s);
+  ASSERT_TRUE(sandbox);
+  EXPECT_EQ(run(*sandbox, "grep -c ' /.awm/' /proc/self/mountinfo; true"), "0\n");
+  EXPECT_TRUE(sandbox->close().clean());
+}
+
 TEST_F(DockerSandboxTest, ConnectedOnOneThreadIsUsedOnAnother) {
   auto sandbox = make(settings());
   auto thread = Thread::start(scope_, "prewarm", [&] { EXPECT_TRUE(sandbox->connect(within(120))); });
@@ -268,6 +294,7 @@ TEST_F(DockerSandboxTest, APublishedImagesOwnCommitStaysAndTheFutureGoes) {
   auto s = settings();
   s.repository = repository.path;
   s.base_commit = repository.future;
+  s.show_own_files = false;  // so that the history is in the image
   auto builder = connected(s);
   ASSERT_TRUE(builder);
   EXPECT_EQ(
