@@ -22,8 +22,10 @@
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <climits>
+#include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -74,6 +76,17 @@ int count(std::string_view name, std::string_view file) {
   return n;
 }
 
+void crash_point(std::string_view name) {
+  static const std::string wanted = [] {
+    const char* value = std::getenv("AWM_CRASH");  // NOLINT(concurrency-mt-unsafe): nobody writes the environment
+    return std::string(value != nullptr ? value : "");
+  }();
+  if (wanted.empty() || !wanted.starts_with(name) || wanted.size() <= name.size() || wanted[name.size()] != ':') return;
+  static std::atomic<int> calls{0};
+  const int number = std::atoi(wanted.c_str() + name.size() + 1);  // NOLINT(cert-err34-c): 0 is never reached
+  if (++calls == number) ::kill(::getpid(), SIGKILL);
+}
+
 // The errno to fail with; 0 to go on.
 static int check(const char* name, const std::source_location& at) {
   const std::lock_guard lock(rules_mutex);
@@ -122,6 +135,7 @@ bool enabled() {
 int count(std::string_view, std::string_view) {
   return 0;
 }
+void crash_point(std::string_view) {}
 #endif
 
 }  // namespace awm::fault

@@ -146,6 +146,7 @@ Result<void> Journal::append(Json record, Durability durability) {
     return written;
   }
   state_->apply(record);
+  fault::crash_point("journal");
   return {};
 }
 

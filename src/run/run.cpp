@@ -342,12 +342,14 @@ class Run {
       env_.progress->learning(result->instance_id);
     }
     AWM_TRY(auto step, learner_->take(*result));
+    if (step.record) fault::crash_point("induction");
     uint64_t results_bytes = 0;
     if (auto added = views_->add(result->instance_id)) {
       results_bytes = *added;
     } else {
       log_warning("results.jsonl: " + added.error().message());
     }
+    fault::crash_point("view");
     Json record = to_json(*result);
     record["type"] = "commit";
     record["results_bytes"] = results_bytes;

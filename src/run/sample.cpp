@@ -146,11 +146,10 @@ class SampleRun {
     rollout.output_folder = folder_;
     AWM_CHECK(add_memory(agent_task, rollout, runtime.settings()));
     tell(SamplePhase::agent);
-    if (services_.on_phase) {
-      rollout.on_iteration = [this](int iterations) {
-        services_.on_phase(row_.instance_id, SamplePhase::agent, iterations);
-      };
-    }
+    rollout.on_iteration = [this](int iterations) {
+      fault::crash_point("agent");
+      if (services_.on_phase) services_.on_phase(row_.instance_id, SamplePhase::agent, iterations);
+    };
     auto outcome = run_rollout(runtime, model, agent_task, rollout, *services_.stop);
     for (const auto& problem : outcome.save_problems) log_warning(row_.instance_id + ": " + problem.message());
     result_.agent_end = to_string(outcome.end);
@@ -270,6 +269,7 @@ class SampleRun {
 
   Result<void> judge_in(Sandbox& sandbox, const JudgeSettings& judge_settings) {
     AWM_CHECK(sandbox.connect(Deadline::in(Seconds(settings_.connect_timeout))));
+    fault::crash_point("judge");
     AWM_TRY(const auto judgement, judge_patch(sandbox, row_, result_.patch, judge_settings));
     switch (judgement.verdict) {
       case JudgeVerdict::passed:

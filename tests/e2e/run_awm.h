@@ -82,6 +82,21 @@ class Bench {
     return output ? std::move(*output) : ProcessOutput{};
   }
 
+  // An environment variable of the programs from now on; "" takes it away.
+  void set(const std::string& name, const std::string& value) {
+    std::erase_if(environment_, [&](const std::string& one) { return one.starts_with(name + "="); });
+    if (!value.empty()) environment_.push_back(name + "=" + value);
+  }
+
+  // awm run on a data set with `more` options, without a model.
+  Outcome run_on(const std::string& dataset, std::vector<std::string> more) {
+    const std::string out = folder_ / ("out" + std::to_string(++runs_));
+    std::vector<std::string> argv{program(), "run",     "--dataset",       dataset,        "--sandbox",
+                                  "local",   "--repos", folder_ / "repos", "--output-dir", out};
+    argv.insert(argv.end(), more.begin(), more.end());
+    return read(process(std::move(argv)), out);
+  }
+
   // awm run on the examples with `more` options, its model the server; results read back.
   Outcome run(std::vector<std::string> more, bool with_model = true) {
     const std::string out = folder_ / ("out" + std::to_string(++runs_));

@@ -1,0 +1,182 @@
+// What a run keeps when things go wrong: releases that fail, kill -9 anywhere, signals.
+#include <set>
+
+#include "os/sys.h"
+#include "run_awm.h"
+#include "support/faults.h"
+
+namespace awm::e2e {
+namespace {
+
+using ::testing::HasSubstr;
+using ::testing::Not;
+
+std::vector<Json> records_of(const Outcome& outcome, std::string_view type) {
+  std::vector<Json> found;
+  for (const auto& record : outcome.journal) {
+    if (string_or(record, "type", "") == type) found.push_back(record);
+  }
+  return found;
+}
+
+// Processes and sandboxes of runs that are no more: nothing of theirs may be left once the next run has begun.
+std::string leftovers_under(const std::string& home) {
+  std::string left;
+  const auto live = join_path(home, ".cache/awm/local/live");
+  if (const auto names = sys::list_folder(live)) {
+    for (const auto& name : *names) left += name + " ";
+  }
+  return left;
+}
+
+TEST(Lifecycle, AVerdictStandsThoughItsSandboxCannotBeGivenBack) {
+  REQUIRE_FAULTS();
+  Bench bench;
+  bench.serve();
+  bench.set("AWM_FAULT", "rmdir@cgroup.cpp:2:100000:16");
+  const auto outcome = bench.run({"--instance", "example__logsift-2", "--memory", "off"});
+  EXPECT_EQ(verdict(outcome, "example__logsift-2"), "PASS") << outcome.output;
+  EXPECT_EQ(outcome.status, ExitStatus::exited(0)) << outcome.output;
+  bench.set("AWM_FAULT", "");
+  // Without cgroups that awm may make there is nothing whose release fails here.
+  const auto releases = records_of(outcome, "release");
+  if (releases.empty()) GTEST_SKIP() << "no cgroup is made for sandboxes on this machine";
+  EXPECT_THAT(string_or(releases[0], "release_error", ""), HasSubstr("rmdir"));
+  EXPECT_THAT(string_or(outcome.results.at("example__logsift-2"), "release_error", ""), HasSubstr("rmdir"));
+  const auto verdicts = records_of(outcome, "verdict");
+  ASSERT_EQ(verdicts.size(), 1U);
+  EXPECT_EQ(string_or(verdicts[0], "verdict", ""), "passed");
+}
+
+// The scripts of these teach and use a workflow, so that learning, too, is killed and gone on with.
+const std::vector<std::string>& killed_tasks() {
+  static const std::vector<std::string> tasks{"--instance",          "example__textkit-1",
+                                              "--instance",          "example__logsift-2",
+                                              "--instance",          "example__textkit-2",
+                                              "--induction-trigger", "1",
+                                              "--max-iterations",    "30",
+                                              "--workers",           "2",
+                                              "--memory-lag",        "2"};
+  return tasks;
+}
+
+class Killed : public ::testing::TestWithParam<const char*> {};
+
+TEST_P(Killed, AndResumedGivesWhatAnUndisturbedRunGives) {
+  REQUIRE_FAULTS();
+  Bench bench;
+  bench.serve();
+  const auto undisturbed = bench.run(killed_tasks());
+  ASSERT_EQ(undisturbed.status, ExitStatus::exited(0)) << undisturbed.output;
+  const std::string point = GetParam();
+  int killed = 0;
+  for (int number = 1; number < 60; ++number) {
+    bench.set("AWM_CRASH", point + ":" + std::to_string(number));
+    const auto first = bench.run(killed_tasks());
+    bench.set("AWM_CRASH", "");
+    if (first.status == ExitStatus::exited(0)) break;
+    ASSERT_EQ(first.status, ExitStatus::signalled(9)) << first.output;
+    ++killed;
+    const auto resumed = Bench::read(bench.process({program(), "run", "--resume-from", first.folder}), first.folder);
+    EXPECT_EQ(resumed.status, ExitStatus::exited(0)) << resumed.output;
+    const auto diff = bench.process({program(), "diff", undisturbed.folder, first.folder});
+    EXPECT_EQ(diff.status, ExitStatus::exited(0)) << "killed at " << point << " " << number << "\n" << diff.output;
+    // A sample with a verdict was not worked on again.
+    std::set<std::string> judged;
+    for (const auto& record : resumed.journal) {
+      const auto type = string_or(record, "type", "");
+      const auto id = string_or(record, "instance_id", "");
+      if (type == "verdict") judged.insert(id);
+      if (type == "started") EXPECT_FALSE(judged.contains(id)) << id << " was run again after its verdict";
+    }
+    EXPECT_EQ(leftovers_under(bench.folder() / "home"), "");
+  }
+  EXPECT_GT(killed, 0);
+  ::testing::Test::RecordProperty("killed", killed);
+}
+
+INSTANTIATE_TEST_SUITE_P(At, Killed, ::testing::Values("journal", "judge", "induction", "view"),
+                         [](const auto& one) { return std::string(one.param); });
+
+TEST(KilledAtWork, InTheMiddleOfTheAgentTheSampleIsRunAgain) {
+  REQUIRE_FAULTS();
+  Bench bench;
+  bench.serve();
+  const auto undisturbed = bench.run(killed_tasks());
+  for (const int number : {1, 6, 13}) {
+    bench.set("AWM_CRASH", "agent:" + std::to_string(number));
+    const auto first = bench.run(killed_tasks());
+    bench.set("AWM_CRASH", "");
+    ASSERT_EQ(first.status, ExitStatus::signalled(9)) << first.output;
+    const auto resumed = bench.process({program(), "run", "--resume-from", first.folder});
+    EXPECT_EQ(resumed.status, ExitStatus::exited(0)) << resumed.output;
+    const auto diff = bench.process({program(), "diff", undisturbed.folder, first.folder});
+    EXPECT_EQ(diff.status, ExitStatus::exited(0)) << diff.output;
+  }
+}
+
+TEST(Workers, AndTheSandboxMadeAheadChangeNothing) {
+  Bench bench;
+  bench.serve();
+  const std::vector<std::string> common{"--induction-trigger", "1", "--max-iterations", "30", "--memory-lag", "4"};
+  const auto with = [&](std::vector<std::string> more) {
+    more.insert(more.end(), common.begin(), common.end());
+    return bench.run(more);
+  };
+  const auto one = with({"--workers", "1", "--no-prewarm"});
+  const auto four = with({"--workers", "4"});
+  EXPECT_EQ(four.status, ExitStatus::exited(0)) << four.output;
+  EXPECT_THAT(four.output, HasSubstr("nothing leaked"));
+  const auto diff = bench.process({program(), "diff", one.folder, four.folder});
+  EXPECT_EQ(diff.status, ExitStatus::exited(0)) << diff.output;
+  EXPECT_THAT(diff.output, HasSubstr("9 samples compared, 0 differences"));
+}
+
+TEST(Diff, TellsWhatDiffers) {
+  Bench bench;
+  bench.serve();
+  const auto one = bench.run({"--instance", "example__logsift-2", "--memory", "off"});
+  const auto other = bench.run({"--instance", "example__logsift-2", "--gold"}, false);
+  const auto diff = bench.process({program(), "diff", one.folder, other.folder});
+  EXPECT_EQ(diff.status, ExitStatus::exited(1)) << diff.output;
+  EXPECT_THAT(diff.output, HasSubstr("sample example__logsift-2: agent_end"));
+  const auto none = bench.process({program(), "diff", one.folder, bench.folder().path()});
+  EXPECT_EQ(none.status, ExitStatus::exited(2)) << none.output;
+  EXPECT_THAT(none.output, HasSubstr("there is no journal.jsonl in it"));
+}
+
+TEST(Resume, OfADataSetThatChangedIsRefused) {
+  Bench bench;
+  const auto text = read_file(source("examples/tasks.jsonl"));
+  ASSERT_TRUE(text);
+  const auto first_line = text->substr(0, text->find('\n') + 1);
+  const auto tasks = bench.folder().write("tasks.jsonl", first_line);
+  const auto run = bench.run_on(tasks, {"--gold"});
+  EXPECT_EQ(run.status, ExitStatus::exited(0)) << run.output;
+  bench.folder().write("tasks.jsonl", *text);
+  const auto again = bench.process({program(), "run", "--resume-from", run.folder});
+  EXPECT_EQ(again.status, ExitStatus::exited(2)) << again.output;
+  EXPECT_THAT(again.output, HasSubstr("the data set is not the one the run began with"));
+}
+
+TEST(Resume, WithOtherSettingsIsRefusedAndTold) {
+  Bench bench;
+  const auto run = bench.run({"--gold", "--instance", "example__logsift-2"}, false);
+  const auto again = bench.process({program(), "run", "--resume-from", run.folder, "--eval-timeout", "7"});
+  EXPECT_EQ(again.status, ExitStatus::exited(2)) << again.output;
+  EXPECT_THAT(again.output, HasSubstr("--eval-timeout was 1800.0, now 7.0"));
+  const auto forced = bench.process({program(), "run", "--resume-from", run.folder, "--eval-timeout", "7", "--force"});
+  EXPECT_EQ(forced.status, ExitStatus::exited(0)) << forced.output;
+}
+
+TEST(OutputFolder, OfAnotherRunIsRefused) {
+  Bench bench;
+  const auto run = bench.run({"--gold", "--instance", "example__logsift-2"}, false);
+  const auto again = bench.process({program(), "run", "--dataset", source("examples/tasks.jsonl"), "--sandbox", "local",
+                                    "--repos", bench.folder() / "repos", "--gold", "--output-dir", run.folder});
+  EXPECT_EQ(again.status, ExitStatus::exited(2)) << again.output;
+  EXPECT_THAT(again.output, HasSubstr("the folder holds another run"));
+}
+
+}  // namespace
+}  // namespace awm::e2e
