@@ -12,6 +12,7 @@
 #include "memory/memory_file.h"
 #include "memory/prompt_section.h"
 #include "os/log.h"
+#include "swebench/eval_script.h"
 #include "swebench/prediction.h"
 
 namespace awm {
@@ -195,6 +196,10 @@ class Planner {
         }
         log_warning("the data set is not the one the run began with; going on, as --force asks");
       }
+    }
+    // Before an agent is paid for a patch that nobody could judge.
+    if (!options.skip_evaluation) {
+      for (const auto& row : plan_.rows) AWM_CHECK(check_judgeable(row));
     }
     if (!options.predictions.empty()) AWM_CHECK(read_given_patches());
     if (plan_.model_name.empty()) plan_.model_name = "unknown";

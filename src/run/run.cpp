@@ -496,6 +496,11 @@ class Run {
       }
       entries.push_back(std::move(entry));
     }
+    if (auto written =
+            write_run_metadata(output_dir(), options().run_id, join(options().datasets, ","), options().split);
+        !written) {
+      log_warning(written.error().message());
+    }
     if (auto written = write_run_report(output_dir(), plan_.model_name, options().run_id, entries); !written) {
       log_warning(written.error().message());
     }

@@ -78,13 +78,11 @@ class SampleRun {
     if (!json) return false;
     auto patch = awm::read_file(join_path(folder_, "patch.diff"));
     if (!patch || sha256_hex(*patch) != string_or(*json, "patch_sha256", "")) return false;
-    const auto earlier = sample_result_from_json(*json);
-    result_.agent_end = earlier.agent_end;
-    result_.iterations = earlier.iterations;
-    result_.cost = earlier.cost;
-    result_.cost_known = earlier.cost_known;
-    result_.usage = earlier.usage;
-    result_.agent_seconds = earlier.agent_seconds;
+    const auto release_errors = std::move(result_.release_errors);
+    result_ = sample_result_from_json(*json);
+    result_.verdict = SampleVerdict::error;  // none yet
+    result_.instance_id = row_.instance_id;
+    result_.release_errors = release_errors;
     result_.patch = *std::move(patch);
     return true;
   }
@@ -247,7 +245,7 @@ class SampleRun {
     JudgeSettings judge_settings = settings_.judge;
     judge_settings.log_folder =
         run_log_folder(settings_.output_dir, settings_.run_id, settings_.model_name, row_.instance_id);
-    if (trim(result_.patch).empty()) {
+    if (result_.patch.empty()) {
       // Nothing to run: the reference, too, calls it unresolved without a container.
       finish(SampleVerdict::failed, "empty_patch", "the patch is empty");
       return {};
