@@ -100,6 +100,17 @@ Result<std::string> find_git_dir(const std::string& repository) {
               "git clone the task's repository there, bare or not");
 }
 
+// A path for git's lists of them, whatever characters it has: C-style quotes, as git(1) says of
+// GIT_ALTERNATE_OBJECT_DIRECTORIES.
+std::string quoted_entry(const std::string& path) {
+  std::string out = "\"";
+  for (const char c : path) {
+    if (c == '"' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '"';
+}
+
 class Builder {
  public:
   Builder(const CheckoutRequest& request, Git& git, const Stop& stop, const Scope& scope, Deadline deadline)
@@ -174,6 +185,24 @@ class Builder {
     }
   }
 
+  // Runs a pack-objects over the source; the pack's name. git makes its temporary files beside the objects it knows as
+  // its own and renames them: that has to be here, since the source may lie on another file system or be read-only.
+  Result<std::string> pack(const std::vector<std::string>& words, std::string_view revisions) {
+    const auto own = join_path(build_, "objects");
+    AWM_CHECK(make_folders(join_path(own, "pack")));
+    git_.extra_environment = {"GIT_OBJECT_DIRECTORY=" + own,
+                              "GIT_ALTERNATE_OBJECT_DIRECTORIES=" + quoted_entry(join_path(common_dir(), "objects"))};
+    auto said = git_.run(words, revisions);
+    git_.extra_environment.clear();
+    if (!said) return said;
+    std::string name(trim(*said));
+    if (!is_object_name(name)) {
+      return fail(Errc::io, "git pack-objects", git_.git_dir,
+                  "it said \"" + name.substr(0, 500) + "\" for a pack's name");
+    }
+    return name;
+  }
+
   // One piece of history as a pack in the cache: what `commit` reaches and `before` ("" : nothing) does not. Its path
   // less ".pack".
   Result<std::string> piece(const std::string& commit, const std::string& before) {
@@ -191,12 +220,7 @@ class Builder {
     words.push_back(join_path(work, "piece"));
     std::string revisions = commit + "\n";
     if (!before.empty()) revisions += "^" + before + "\n";
-    AWM_TRY(const auto said, git_.run(words, revisions));
-    const std::string name(trim(said));
-    if (!is_object_name(name)) {
-      return fail(Errc::io, "git pack-objects", git_.git_dir,
-                  "it said \"" + name.substr(0, 500) + "\" for a pack's name");
-    }
+    AWM_TRY(const auto name, pack(words, revisions));
     for (const auto* end : {".idx", ".pack"}) {
       const auto made = join_path(work, "piece-" + name + end);
       AWM_CHECK(sys::chmod(made, 0444));
@@ -286,13 +310,9 @@ class Builder {
     }
     if (objects.empty()) return refs;
     objects += "^" + commit + "\n";
-    AWM_TRY(const auto said, git_.run({"pack-objects", "--revs", "--quiet", join_path(history, "pack/pack")}, objects));
-    if (!is_object_name(trim(said))) {
-      return fail(Errc::io, "git pack-objects", git_.git_dir,
-                  "it said \"" + said.substr(0, 500) + "\" for a pack's name");
-    }
+    AWM_TRY(const auto name, pack({"pack-objects", "--revs", "--quiet", join_path(history, "pack/pack")}, objects));
     for (const auto* end : {".idx", ".pack"}) {
-      AWM_CHECK(sys::chmod(join_path(history, "pack/pack-" + std::string(trim(said)) + end), 0444));
+      AWM_CHECK(sys::chmod(join_path(history, "pack/pack-" + name + end), 0444));
     }
     return refs;
   }
@@ -322,7 +342,7 @@ class Builder {
 
   Result<void> check_out(const std::string& tree, const std::string& history) {
     git_.git_dir = join_path(tree, ".git");
-    git_.extra_environment = {"GIT_ALTERNATE_OBJECT_DIRECTORIES=" + history, "GIT_WORK_TREE=" + tree};
+    git_.extra_environment = {"GIT_ALTERNATE_OBJECT_DIRECTORIES=" + quoted_entry(history), "GIT_WORK_TREE=" + tree};
     auto done = git_.run({"-c", "core.hooksPath=/dev/null", "read-tree", "-m", "-u", "HEAD"});
     if (!done && partial_) {
       done.error().cause += " (the repository is a partial clone)";

@@ -1,5 +1,7 @@
 // The task's repository inside: the files at the commit, its whole history, and nothing later.
 #include "sandbox/checkout.h"
+
+#include "base/text.h"
 #include "local_support.h"
 
 namespace awm::testing {
@@ -103,6 +105,27 @@ TEST_F(CheckoutTest, ABareRepositoryWorktreeAndAShallowCloneServeAsWell) {
   auto whole = connect(some);
   EXPECT_EQ(output(*whole, "git rev-list --count HEAD"), "3");
   close(*whole);
+}
+
+// git's own way is to make temporary files in the source and rename them into place.
+TEST_F(CheckoutTest, ASourceOnAnotherFileSystemServesAndIsNotWrittenTo) {
+  if (host("[ -w /dev/shm ] && stat -c %d . /dev/shm | sort -u | wc -l || true") != "2")
+    GTEST_SKIP() << "/dev/shm and the temporary folder are one file system here";
+  struct Elsewhere {
+    std::string path;
+    ~Elsewhere() { (void)remove_tree(path); }
+  };
+  const Elsewhere elsewhere{host("mktemp -d /dev/shm/awm-test-XXXXXX")};
+  const auto source = elsewhere.path + "/a:b \"repo\"";
+  host("mv repo " + shell_quote(source) + "; chmod -R a-w " + shell_quote(source + "/.git/objects"));
+  auto some = with_repository();
+  some.repository = source;
+  auto sandbox = connect(some);
+  EXPECT_EQ(output(*sandbox, "git rev-parse HEAD; git describe; git status --porcelain"),
+            base + "\nv1-1-g" + base.substr(0, 7));
+  close(*sandbox);
+  host("chmod -R u+w " + shell_quote(source));
+  EXPECT_EQ(host("find " + shell_quote(source + "/.git/objects") + " -name 'tmp_*'"), "");
 }
 
 TEST_F(CheckoutTest, TheCheckoutIsMadeOnce) {
