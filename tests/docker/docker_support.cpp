@@ -102,25 +102,36 @@ std::string why_no_docker() {
   return found().why;
 }
 
+namespace {
+std::string host_image(const std::string& name, const std::string& packages) {
+  const std::string archive_name = "build/" + name + ".tar";
+  const std::string archive = output_of("cd '" AWM_SOURCE_DIR "' && AWM_TEST_IMAGE_PACKAGES='" + packages +
+                                        "' scripts/test_image.sh " + archive_name + " 2>/dev/null");
+  if (archive.empty()) {
+    ADD_FAILURE() << "scripts/test_image.sh made no image; run it to see why";
+    return "awm-test:none";
+  }
+  const auto path = std::string(AWM_SOURCE_DIR "/") + archive;
+  const auto image = "awm-test:" + read_text(path + ".key").substr(0, 12);
+  const auto& engine = *docker_engine();
+  const auto there = inspect_image(engine, image, Deadline::in(Seconds(60)));
+  if (!there || !*there) {
+    if (auto made = import_image(engine, image, Deadline::in(Seconds(300)), pieces_of(path)); !made) {
+      ADD_FAILURE() << made.error();
+    }
+    if (std::getenv("AWM_TEST_DOCKER_HOST") == nullptr) made_images().names.push_back(image);
+  }
+  return image;
+}
+}  // namespace
+
 const std::string& docker_test_image() {
-  static const std::string name = [] {
-    const std::string archive = output_of("cd '" AWM_SOURCE_DIR "' && scripts/test_image.sh 2>/dev/null");
-    if (archive.empty()) {
-      ADD_FAILURE() << "scripts/test_image.sh made no image; run it to see why";
-      return std::string("awm-test:none");
-    }
-    const auto path = std::string(AWM_SOURCE_DIR "/") + archive;
-    const auto image = "awm-test:" + read_text(path + ".key").substr(0, 12);
-    const auto& engine = *docker_engine();
-    const auto there = inspect_image(engine, image, Deadline::in(Seconds(60)));
-    if (!there || !*there) {
-      if (auto made = import_image(engine, image, Deadline::in(Seconds(300)), pieces_of(path)); !made) {
-        ADD_FAILURE() << made.error();
-      }
-      if (std::getenv("AWM_TEST_DOCKER_HOST") == nullptr) made_images().names.push_back(image);
-    }
-    return image;
-  }();
+  static const std::string name = host_image("test-image", "");
+  return name;
+}
+
+const std::string& docker_build_image() {
+  static const std::string name = host_image("test-image-build", "g++ libgtest-dev");
   return name;
 }
 

@@ -16,6 +16,8 @@ std::string why_no_docker();
 // Name of an image of this machine's own Debian files (scripts/test_image.sh), imported where it is missing. In an
 // engine that is not the tests' own it is removed when the program ends.
 const std::string& docker_test_image();
+// The same with a C++ compiler and googletest: for the example tasks.
+const std::string& docker_build_image();
 // An image made of nothing but these files ("name" → content; mode 0755), named awm-test-NAME; removed with the
 // program.
 std::string docker_made_image(const std::string& name, const std::vector<std::pair<std::string, std::string>>& files);

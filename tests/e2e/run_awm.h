@@ -1,6 +1,7 @@
 // The real program against a scripted model, in folders of the test's own.
 #pragma once
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -100,9 +101,11 @@ class Bench {
   // awm run on the examples with `more` options, its model the server; results read back.
   Outcome run(std::vector<std::string> more, bool with_model = true) {
     const std::string out = folder_ / ("out" + std::to_string(++runs_));
-    std::vector<std::string> argv{program(),      "run",   "--dataset", source("examples/tasks.jsonl"),
-                                  "--sandbox",    "local", "--repos",   folder_ / "repos",
-                                  "--output-dir", out};
+    const bool elsewhere = std::find(more.begin(), more.end(), "--sandbox") != more.end();
+    std::vector<std::string> argv{
+        program(),         "run",          "--dataset", source("examples/tasks.jsonl"), "--repos",
+        folder_ / "repos", "--output-dir", out};
+    if (!elsewhere) argv.insert(argv.end(), {"--sandbox", "local"});
     if (with_model) {
       for (const auto& word : {std::string("--model"), std::string("openai/scripted"), std::string("--base-url"),
                                server_->url(), std::string("--api-key-env"), std::string("AWM_REPLAY_KEY")}) {
