@@ -1,5 +1,9 @@
 #include "base/json.h"
 
+#include <array>
+#include <charconv>
+#include <cmath>
+
 namespace awm {
 namespace {
 
@@ -42,6 +46,30 @@ std::string place(std::string_view text, std::size_t byte) {
   return "line " + std::to_string(line) + ", column " + std::to_string(column);
 }
 
+// Python's repr of a float: the shortest digits that read back as the same number, with an exponent below 1e-4 and from
+// 1e16 on.
+std::string python_float(double value) {
+  std::array<char, 40> buffer{};
+  const auto end =
+      std::to_chars(buffer.data(), buffer.data() + buffer.size(), value, std::chars_format::scientific).ptr;
+  const std::string_view text(buffer.data(), static_cast<std::size_t>(end - buffer.data()));
+  const auto e = text.find('e');
+  int exponent = 0;
+  const auto number = text.substr(e + (text[e + 1] == '+' ? 2 : 1));
+  std::from_chars(number.data(), number.data() + number.size(), exponent);
+  if (exponent < -4 || exponent >= 16) return std::string(text);
+  std::string digits;
+  for (const char c : text.substr(0, e)) {
+    if (c >= '0' && c <= '9') digits += c;
+  }
+  const std::string sign = text.front() == '-' ? "-" : "";
+  if (exponent < 0) return sign + "0." + std::string(static_cast<std::size_t>(-exponent - 1), '0') + digits;
+  const auto whole = static_cast<std::size_t>(exponent) + 1;
+  if (digits.size() < whole) digits.append(whole - digits.size(), '0');
+  const std::string fraction = digits.substr(whole);
+  return sign + digits.substr(0, whole) + "." + (fraction.empty() ? "0" : fraction);
+}
+
 void dump_python(const Json& json, std::string& out) {
   if (json.is_object()) {
     out += '{';
@@ -63,6 +91,8 @@ void dump_python(const Json& json, std::string& out) {
       dump_python(item, out);
     }
     out += ']';
+  } else if (json.is_number_float() && std::isfinite(json.get<double>())) {
+    out += python_float(json.get<double>());
   } else {
     out += json.dump(-1, ' ', false, Json::error_handler_t::replace);
   }

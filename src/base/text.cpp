@@ -191,8 +191,12 @@ std::string human_seconds(double seconds) {
 
 std::string nearest_word(std::string_view word, const std::vector<std::string>& known) {
   std::string best;
+  constexpr std::size_t longest_word = 4096;  // what is longer was not mistyped
+  if (word.size() > longest_word) return best;
   std::size_t best_distance = std::max<std::size_t>(2, word.size() / 3) + 1;
   for (const auto& candidate : known) {
+    const std::size_t apart = std::max(word.size(), candidate.size()) - std::min(word.size(), candidate.size());
+    if (apart >= best_distance) continue;
     // Levenshtein distance, one row at a time.
     std::vector<std::size_t> row(candidate.size() + 1);
     for (std::size_t j = 0; j <= candidate.size(); ++j) row[j] = j;

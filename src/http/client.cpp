@@ -489,7 +489,10 @@ void HttpClient::State::run() {
     } else {
       for (Transfer* transfer : fresh) begin(*transfer);
     }
-    if (drop && active.empty()) drop_idle_connections();
+    if (drop && active.empty()) {
+      drop_idle_connections();
+      continue;  // who called meanwhile woke the old handle
+    }
 
     int running = 0;
     curl_multi_perform(multi, &running);

@@ -277,7 +277,8 @@ bool is_no_such_model(int status, const Said& said) {
                      "does not have access to model"})) {
     return status < 500;
   }
-  return status == 404;
+  // A replayed model without an answer is no model that is missing.
+  return status == 404 && !has(said.type, {"replay_error"});
 }
 
 bool is_rate_limit(int status, const Said& said) {

@@ -25,6 +25,27 @@ struct Case {
   uint64_t requests;    // answered at step 2, the last one included; 0: not looked at
 };
 
+// As verdict(), for samples that failed as every other would, too: they have no result and are run again on resume.
+std::string outcome_of(const Outcome& outcome, const std::string& id) {
+  if (outcome.results.contains(id)) return verdict(outcome, id);
+  for (const auto& record : outcome.journal) {
+    if (string_or(record, "type", "") != "error" || string_or(record, "instance_id", "") != id) continue;
+    return "ERROR " + string_or(record, "reason", "") + (get_bool(record, "hopeless").value_or(false) ? "_setup" : "");
+  }
+  return "no outcome";
+}
+// The words that its error has.
+std::string error_of(const Outcome& outcome, const std::string& id) {
+  const auto line = outcome.results.find(id);
+  if (line != outcome.results.end()) return string_or(line->second, "error", "");
+  for (const auto& record : outcome.journal) {
+    if (string_or(record, "type", "") == "error" && string_or(record, "instance_id", "") == id) {
+      return string_or(record, "message", "");
+    }
+  }
+  return "";
+}
+
 class BadModel : public ::testing::TestWithParam<Case> {};
 
 TEST_P(BadModel, EndsAsItShould) {
@@ -35,10 +56,9 @@ TEST_P(BadModel, EndsAsItShould) {
       "config.toml",
       quick_config(std::string("timeout = 2\n[awm.llm]\nstream = ") + (c.stream ? "true" : "false") + "\n"));
   const auto outcome = bench.run({"--instance", task, "--skip-evaluation", "--config", config});
-  EXPECT_EQ(verdict(outcome, task), c.verdict) << outcome.output;
+  EXPECT_EQ(outcome_of(outcome, task), c.verdict) << outcome.output;
   if (*c.words != '\0') {
-    ASSERT_TRUE(outcome.results.contains(task));
-    EXPECT_THAT(to_lower_ascii(string_or(outcome.results.at(task), "error", "")), HasSubstr(c.words)) << outcome.output;
+    EXPECT_THAT(to_lower_ascii(error_of(outcome, task)), HasSubstr(c.words)) << outcome.output;
     EXPECT_NE(outcome.status, ExitStatus::exited(0));
   } else {
     EXPECT_EQ(outcome.status, ExitStatus::exited(0)) << outcome.output;
@@ -90,7 +110,7 @@ TEST(BadModelRun, AWrongKeyEndsTheRunBeforeItBurnsTheRest) {
   auto& server = bench.serve({.key = "sk-another"});
   const auto outcome = bench.run({"--skip-evaluation"});
   EXPECT_EQ(outcome.status, ExitStatus::exited(1)) << outcome.output;
-  EXPECT_EQ(outcome.results.size(), 1U);
+  EXPECT_EQ(outcome.results.size(), 0U);
   EXPECT_EQ(server.counters().requests, 0U);
   EXPECT_THAT(outcome.output, AllOf(HasSubstr("401"), HasSubstr("AWM_REPLAY_KEY"), HasSubstr("--resume-from")));
 }
@@ -121,7 +141,7 @@ TEST(BadModelRun, AnUnmatchedTaskHearsWhatWasLookedFor) {
   bench.serve({.scripts = {script}});
   const auto outcome = bench.run({"--skip-evaluation", "--instance", task});
   EXPECT_NE(outcome.status, ExitStatus::exited(0));
-  EXPECT_THAT(string_or(outcome.results.at(task), "error", ""), HasSubstr("No script matches")) << outcome.output;
+  EXPECT_THAT(error_of(outcome, task), HasSubstr("No script matches")) << outcome.output;
 }
 
 // Each ill call is answered with words that let the model mend it; the run goes on to its end.
@@ -158,25 +178,25 @@ TEST(BadModelRun, CodeActAgentAnswersIllCallsAndGoesOn) {
   EXPECT_THAT(read_file(join_path(outcome.folder, "samples/" + task + "/patch.diff")).value_or(""), HasSubstr("+good"));
 }
 
-TEST(BadModelRun, BashAgentAnswersIllCallsAndGoesOn) {
+// As mini-swe-agent does, it forgets an ill answer and asks again; a model that never gets it right has given up.
+TEST(BadModelRun, BashAgentEndsWithAModelThatCallsNothingWell) {
   Bench bench;
-  const auto script =
-      bench.folder().write("ill.json", ill_calls("bash", R"({"content": "", "tool_calls": [{"name": "bash", "arguments":
-          {"command": "git add -N GOOD && git diff > p && echo COMPLETE_TASK_AND_SUBMIT_FINAL_OUTPUT && cat p"}}]})"));
-  auto& server = bench.serve({.scripts = {script}});
+  const auto script = bench.folder().write("ill.json", ill_calls("bash", R"({"content": "never"})"));
+  bench.serve({.scripts = {script}});
   const auto outcome = bench.run({"--skip-evaluation", "--instance", task, "--agent-class", "BashAgent"});
   EXPECT_EQ(verdict(outcome, task), recovered) << outcome.output;
-  EXPECT_EQ(server.counters().conversations.at("ill").furthest, 9U) << outcome.output;
-  EXPECT_THAT(read_file(join_path(outcome.folder, "samples/" + task + "/patch.diff")).value_or(""), HasSubstr("+good"));
+  EXPECT_EQ(string_or(outcome.results.at(task), "agent_end", ""), "gave_up") << outcome.output;
 }
 
 TEST(BadModelRun, APromptThatOutgrowsTheWindowIsShortenedAndTheRunGoesOn) {
   Bench bench;
-  const std::string noise =
-      R"({"content": "Much output.", "tool_calls": [{"name": "execute_bash", "arguments": {"command": "seq 1 6000"}}]},)";
+  std::string steps;
+  for (int i = 1; i <= 6; ++i) {
+    steps += R"({"content": "Much output.", "tool_calls": [{"name": "execute_bash", "arguments": {"command": "seq )" +
+             std::to_string(i) + R"( 6000"}}]},)";
+  }
   const auto script = bench.folder().write(
-      "long.json", R"({"name": "long", "match": {"text": "slugify() loses every letter"}, "steps": [)" + noise + noise +
-                       noise + noise + noise + noise +
+      "long.json", R"({"name": "long", "match": {"text": "slugify() loses every letter"}, "steps": [)" + steps +
                        R"({"content": "", "tool_calls": [{"name": "finish", "arguments": {"message": "ok"}}]}]})");
   auto& server = bench.serve({.scripts = {script}, .context_window = 24000});
   const auto outcome = bench.run({"--skip-evaluation", "--instance", task});
