@@ -212,7 +212,19 @@ class BashAgent {
     options.environment = environment_;
     options.hard_limit = Seconds(timeout_of(c_.settings()));
     options.keep = keep_bytes;
-    AWM_TRY(ExecResult result, sandbox->exec(bash(mini.command), options));
+    auto executed = sandbox->exec(bash(mini.command), options);
+    if (!executed && executed.error().code == Errc::invalid_input) {
+      // The command's own fault (a NUL byte, too long): the model hears of it.
+      Ran refused;
+      refused.told.returncode = -1;
+      refused.told.exception_info = "The command could not be started: " + valid(executed.error().cause);
+      Observation seen(refused.told.exception_info, ErrorObservation{});
+      seen.tool_call = metadata;
+      AWM_CHECK(c_.runtime().record(std::move(seen), EventSource::environment));
+      return refused;
+    }
+    if (!executed) return std::unexpected(std::move(executed).error());
+    ExecResult result = *std::move(executed);
     if (result.status.kind() == ExitStatus::Kind::lost) {
       return fail(Errc::lost, "run", mini.command, "the sandbox ended during the command");
     }

@@ -83,7 +83,10 @@ std::optional<Completion> Controller::ask() {
     LlmError& failed = answer.error();
     if (failed.kind == LlmFailure::context_window) {
       // The server knows better than the table.
-      if (failed.context_limit && *failed.context_limit > 0) context_window_ = *failed.context_limit;
+      if (failed.context_limit && *failed.context_limit > 0) {
+        context_window_ = *failed.context_limit;
+        reserve_ = std::min(reserve_, context_window_ / 4);
+      }
       ++shortened;
       if (!shorten(failed.error.cause)) return std::nullopt;
       continue;

@@ -369,7 +369,8 @@ CallFailure classify(int status, const HeaderList& headers, const Said& said, bo
     if (status == 404 && !parsed)
       failure.words = one_line("there is no chat completions API at this address; " + said.message);
   } else if (status == 403) {
-    of_kind(LlmFailure::authentication);
+    // A page in place of JSON is a gateway's word on this request, not the provider's on the key.
+    of_kind(parsed ? LlmFailure::authentication : LlmFailure::bad_request);
   } else if (status >= 500 || status == 408 || status == 409 || status == 425) {
     of_kind(LlmFailure::server);
   } else if (status >= 300 && status < 500) {

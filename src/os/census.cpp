@@ -15,10 +15,12 @@ namespace {
 std::string read_small(const std::string& path) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return {};
-  char text[1024];
-  const auto n = ::read(fd, text, sizeof text);
+  std::string all;
+  char text[4096];
+  ssize_t n = 0;
+  while ((n = ::read(fd, text, sizeof text)) > 0) all.append(text, static_cast<std::size_t>(n));
   ::close(fd);
-  return n > 0 ? std::string(text, static_cast<std::size_t>(n)) : std::string();
+  return all;
 }
 
 // Field `number` (from 1) of /proc/…/stat; the name in parentheses may hold anything.

@@ -210,7 +210,10 @@ class Evaluation {
     run.limit = 0;
     run.shuffle_seed.reset();
     if (run.run_id.empty()) run.run_id = run_id_of_now();
-    AWM_TRY(plan_, make_plan(scope_, run, {"sandbox", "output-dir", "eval-timeout"}));
+    std::vector<std::string> given{"sandbox", "output-dir", "eval-timeout"};
+    if (!run.repos.empty()) given.emplace_back("repos");
+    if (!run.env_setup.empty()) given.emplace_back("env-setup");
+    AWM_TRY(plan_, make_plan(scope_, run, given));
     AWM_CHECK(choose(std::move(plan_.rows)));
     AWM_CHECK(read_given());
     AWM_CHECK(make_tasks());

@@ -78,7 +78,8 @@ Result<void> Loop::supervise() {
   for (;;) {
     while (commit_ready(lock)) {
     }
-    if (stop_.draining()) ending_ = true;
+    const bool stop_known = stop_.draining();  // asked once: what comes later wakes the poll
+    if (stop_known) ending_ = true;
     const bool more = !ending_ && next_ < states_.size();
     if (!more) {
       changed_.notify_all();
@@ -100,7 +101,6 @@ Result<void> Loop::supervise() {
     // Nothing is lost between here and the poll: the event descriptor keeps what a worker tells.
     lock.unlock();
     sys::PollFd fds[2] = {{.fd = progress_.get(), .want_read = true}, {.fd = stop_.drain_fd(), .want_read = true}};
-    const bool stop_known = stop_.draining();
     auto ready = sys::poll(std::span(fds, stop_known ? 1 : 2),
                            admission == Admission::wait ? Deadline::in(Seconds{1}) : Deadline::never());
     if (!ready) return std::unexpected(std::move(ready).error());

@@ -12,7 +12,6 @@
 #include "memory/memory_file.h"
 #include "memory/prompt_section.h"
 #include "os/log.h"
-#include "swebench/eval_script.h"
 #include "swebench/prediction.h"
 
 namespace awm {
@@ -53,10 +52,29 @@ class Planner {
     AWM_CHECK(check_options());
     AWM_CHECK(read_tasks());
     AWM_CHECK(read_files());
+    AWM_CHECK(check_same_run());
     return std::move(plan_);
   }
 
  private:
+  // What a run is resumed with must be what it began with, wherever it now comes from.
+  Result<void> check_same_run() const {
+    if (!plan_.earlier) return {};
+    const Json& header = plan_.earlier->journal->header();
+    const auto same = [&](const char* key, const std::string& now) -> Result<void> {
+      const auto before = string_or(header, key, now);
+      if (before == now) return {};
+      const auto told = fmt::format("{} was {}, now {}", key, before, now);
+      if (!plan_.options.force) {
+        return fail(Errc::invalid_input, "resume", plan_.options.output_dir, told, "bring it back, or add --force");
+      }
+      log_warning(told + "; going on, as --force asks");
+      return {};
+    };
+    AWM_CHECK(same("model_name", plan_.model_name));
+    return same("memory_hash", plan_.memory_at_start->hash());
+  }
+
   Result<void> open_earlier() {
     RunOptions& options = plan_.options;
     if (options.resume_from.empty()) return {};
@@ -86,6 +104,10 @@ class Planner {
 
   Result<void> read_settings() {
     RunOptions& options = plan_.options;
+    // Kept in the journal: a run is gone on with from any folder.
+    if (!options.config_file.empty()) {
+      AWM_TRY(options.config_file, absolute_path(options.config_file));
+    }
     const SettingsFlags flags{.config_file = options.config_file,
                               .llm_config = options.llm_config,
                               .model = options.model,
@@ -196,10 +218,6 @@ class Planner {
         }
         log_warning("the data set is not the one the run began with; going on, as --force asks");
       }
-    }
-    // Before an agent is paid for a patch that nobody could judge.
-    if (!options.skip_evaluation) {
-      for (const auto& row : plan_.rows) AWM_CHECK(check_judgeable(row));
     }
     if (!options.predictions.empty()) AWM_CHECK(read_given_patches());
     if (plan_.model_name.empty()) plan_.model_name = "unknown";

@@ -1,5 +1,7 @@
 #include "run/prewarm.h"
 
+#include <algorithm>
+
 namespace awm {
 
 Prewarmer::Prewarmer(const Scope& scope, Make make, Seconds connect_limit, std::size_t most)
@@ -14,7 +16,7 @@ void Prewarmer::work(Item& item, std::size_t position) noexcept {
 
 void Prewarmer::prepare(std::size_t position) {
   const std::lock_guard lock(mutex_);
-  if (closed_ || items_.size() >= most_ || items_.contains(position)) return;
+  if (closed_ || position < begun_ || items_.size() >= most_ || items_.contains(position)) return;
   auto item = std::make_unique<Item>();
   Item* const raw = item.get();
   // Without a thread there is nothing ready ahead, and nothing lost.
@@ -28,6 +30,7 @@ std::unique_ptr<Sandbox> Prewarmer::take(std::size_t position) {
   std::unique_ptr<Item> item;
   {
     const std::lock_guard lock(mutex_);
+    begun_ = std::max(begun_, position + 1);
     const auto it = items_.find(position);
     if (it == items_.end()) return nullptr;
     item = std::move(it->second);
@@ -39,6 +42,10 @@ std::unique_ptr<Sandbox> Prewarmer::take(std::size_t position) {
     return nullptr;
   }
   return std::move(item->sandbox);
+}
+
+void Prewarmer::forget(std::size_t position) {
+  if (const auto sandbox = take(position)) (void)sandbox->close();
 }
 
 ReleaseReport Prewarmer::close() noexcept {

@@ -28,6 +28,9 @@ class Prewarmer {
   // made ready: then it is closed, and the caller's own try tells why.
   std::unique_ptr<Sandbox> take(std::size_t position);
 
+  // The position has begun and asks for no more: what was prepared for it is given back, and nothing is prepared later.
+  void forget(std::size_t position);
+
   // Closes what nobody took. Idempotent. Returns what could not be given back.
   ReleaseReport close() noexcept;
 
@@ -45,6 +48,7 @@ class Prewarmer {
   const std::size_t most_;
   std::mutex mutex_;
   std::map<std::size_t, std::unique_ptr<Item>> items_;
+  std::size_t begun_ = 0;  // positions below have begun: they begin in order
   bool closed_ = false;
 };
 

@@ -17,6 +17,7 @@
 #include "run/prewarm.h"
 #include "run/sandboxes.h"
 #include "run/views.h"
+#include "swebench/eval_script.h"
 #include "swebench/report.h"
 
 namespace awm {
@@ -52,8 +53,13 @@ class Run {
   Result<RunSummary> go() {
     const auto began = Clock::now();
     AWM_TRY(plan_, make_plan(scope_, std::move(asked_), given_));
+    // Before an agent is paid for a patch that nobody could judge.
+    if (!options().skip_evaluation) {
+      for (const auto& row : plan_.rows) AWM_CHECK(check_judgeable(row));
+    }
     AWM_TRY(sandboxes_, Sandboxes::open(scope_, plan_, env_.spawner, env_.stop));
     AWM_CHECK(check_limits());
+    AWM_CHECK(open_http());
     AWM_CHECK(open_output());
     AWM_CHECK(open_model());
     AWM_CHECK(take_up_earlier());
@@ -133,9 +139,22 @@ class Run {
     return {};
   }
 
+  // Whatever a person must mend of the model's settings (a missing key) is told before anything is made.
+  Result<void> open_http() {
+    if (!plan_.llm) return {};
+    const auto workers = static_cast<std::size_t>(options().workers);
+    HttpOptions http;  // a connection for each worker, and for learning
+    http.max_connections_a_host = std::max(http.max_connections_a_host, workers + 2);
+    http.max_connections = std::max(http.max_connections, workers + 4);
+    http.max_idle_connections = std::max(http.max_idle_connections, workers);
+    AWM_TRY(http_, HttpClient::create(scope_.child("http"), env_.stop, http));
+    AWM_TRY(const auto tried, make_llm(*plan_.llm, *http_, env_.stop, scope_.child("check")));
+    tried->close();
+    return {};
+  }
+
   Result<void> open_model() {
     if (plan_.llm) {
-      AWM_TRY(http_, HttpClient::create(scope_.child("http"), env_.stop));
       if (plan_.learns()) {
         AWM_TRY(learning_llm_, make_llm(*plan_.llm, *http_, env_.stop, scope_.child("learning")));
       }
@@ -158,13 +177,38 @@ class Run {
     uint64_t results_bytes = 0;
     std::set<std::string> again;
     if (plan_.earlier) {
+      SampleSettings mending;
+      mending.output_dir = output_dir();
+      mending.model_name = plan_.model_name;
+      const auto experience_of = [&](const std::string& id) -> Result<Experience> {
+        const auto path = join_path(sample_folder(output_dir(), id), "result.json");
+        if (const auto line = read_file(path)) {
+          if (const auto json = parse_json(*line, path)) {
+            if (auto experience = experience_from_json(*json, path)) return experience;
+          }
+        }
+        // A view that was lost is made again from journal, events and patch.
+        const auto row = index.find(id);
+        const auto state = journal_->sample(id);
+        if (row != index.end() && state && !state->final_record.empty()) {
+          auto again_made = finished_sample(mending, plan_.rows[row->second], *state, scope_.child("sample"));
+          if (again_made.experience) return *std::move(again_made.experience);
+        }
+        return fail(Errc::not_found, "resume", path, "it is gone, and so is what it could be made from");
+      };
+      std::vector<Json> records;
+      std::size_t learned_up_to = 0;  // commits whose passes an induction has taken
       for (const auto& [id, text] : plan_.earlier->commits) {
-        AWM_TRY(const auto record, parse_json(text, journal_path(output_dir())));
-        AWM_CHECK(learner_->replay(record, [&, instance = id]() -> Result<Experience> {
-          const auto path = join_path(sample_folder(output_dir(), instance), "result.json");
-          AWM_TRY(const auto line, read_file(path));
-          AWM_TRY(const auto json, parse_json(line, path));
-          return experience_from_json(json, path);
+        AWM_TRY(auto record, parse_json(text, journal_path(output_dir())));
+        records.push_back(std::move(record));
+        if (find_member(records.back(), "learned") != nullptr) learned_up_to = records.size();
+      }
+      for (std::size_t at = 0; at < records.size(); ++at) {
+        const Json& record = records[at];
+        const std::string& id = plan_.earlier->commits[at].first;
+        AWM_CHECK(learner_->replay(record, [&]() -> Result<Experience> {
+          if (at < learned_up_to) return Experience{};  // a later record's induction has taken it
+          return experience_of(id);
         }));
         note_memory(committed.size() + 1);
         results_bytes = static_cast<uint64_t>(get_int(record, "results_bytes").value_or(0));
@@ -186,11 +230,16 @@ class Run {
       if (!done) results_[i].reset();
     }
     // A sample that is tried again has no line until its new one.
-    const auto is_again = [&](const std::string& id) { return again.contains(id); };
-    if (std::any_of(committed.begin(), committed.end(), is_again)) {
-      std::erase_if(committed, is_again);
-      results_bytes = 0;
+    // And of several commits of one, the last stands.
+    std::set<std::string> seen;
+    std::vector<std::string> standing;
+    for (auto it = committed.rbegin(); it != committed.rend(); ++it) {
+      const auto state = journal_->sample(*it);
+      if (again.contains(*it) || !state || !state->committed || !seen.insert(*it).second) continue;
+      standing.push_back(*it);
     }
+    if (standing.size() != committed.size()) results_bytes = 0;
+    committed.assign(standing.rbegin(), standing.rend());
     for (const auto& id : again) results_[index.at(id)].reset();
     earlier_commits_ = committed.size();
     AWM_TRY(views_, Views::open(scope_, output_dir(), results_bytes, committed));
@@ -281,7 +330,10 @@ class Run {
       if (const auto patch = plan_.given_patches.find(row.instance_id); patch != plan_.given_patches.end()) {
         task.given_patch = patch->second;
       }
-      if (state && state->stage == SampleState::Stage::patched) task.earlier_patch_record = state->patch_record;
+      // Also behind an interruption or a judge's error: the agent is not paid twice.
+      if (state && !state->committed && state->stage != SampleState::Stage::judged) {
+        task.earlier_patch_record = state->patch_record;
+      }
       RunServices services = services_;
       bool prewarmed_tried = false;
       services.make_sandbox = [&, position](const Row& of, std::string_view purpose,
@@ -294,11 +346,12 @@ class Run {
       };
       services.on_phase = [&, index](const std::string& id, SamplePhase phase, int iterations) {
         if (phase == SamplePhase::judging && prewarmer_) {
-          if (const auto ahead = loop.next()) prewarmer_->prepare(*ahead);
+          if (const auto ahead = loop.next(); ahead && needs_agent(*ahead)) prewarmer_->prepare(*ahead);
         }
         if (env_.progress != nullptr) env_.progress->sample(index + 1, id, phase, iterations);
       };
       result = run_sample(services, settings_, task, scope_.child("sample"));
+      if (prewarmer_) prewarmer_->forget(position);
       check_resources(result);
     }
     result.patch = {};  // on disk; ten thousand of them are not kept in memory
@@ -306,6 +359,12 @@ class Run {
     const std::lock_guard lock(mutex_);
     results_[index] = std::move(result);
     return abandoned ? LoopStep::abandoned : LoopStep::done;
+  }
+
+  // No earlier part of the run left a patch or an outcome of it.
+  [[nodiscard]] bool needs_agent(std::size_t position) const {
+    const auto state = journal_->sample(row_at(position).instance_id);
+    return !state || state->stage == SampleState::Stage::started;
   }
 
   // An outcome stands, and nothing asks for another try.

@@ -141,6 +141,8 @@ class SampleRun {
                          .problem_statement = row_.problem_statement,
                          .base_commit = row_.base_commit};
     RolloutSettings rollout = settings_.rollout;
+    // What a first try cost counts against the sample's budget.
+    if (rollout.max_cost > 0) rollout.max_cost = std::max(rollout.max_cost - result_.cost, 1e-9);
     rollout.output_folder = folder_;
     AWM_CHECK(add_memory(agent_task, rollout, runtime.settings()));
     tell(SamplePhase::agent);
@@ -242,6 +244,7 @@ class SampleRun {
     if (settings_.skip_evaluation) return {};
     const auto began = Clock::now();
     tell(SamplePhase::judging);
+    judging_ = true;
     JudgeSettings judge_settings = settings_.judge;
     judge_settings.log_folder =
         run_log_folder(settings_.output_dir, settings_.run_id, settings_.model_name, row_.instance_id);
@@ -317,9 +320,10 @@ class SampleRun {
                          *llm_failure_ == LlmFailure::out_of_credit;
     } else if (error.os_errno == ENOSPC || error.os_errno == EDQUOT) {
       reason = "disk";
-    } else if (result_.agent_end.empty() && (error.code == Errc::not_found || error.code == Errc::unavailable)) {
+    } else if (!judging_ && result_.agent_end.empty() &&
+               (error.code == Errc::not_found || error.code == Errc::unavailable)) {
       reason = "setup";
-    } else if (!result_.agent_end.empty()) {
+    } else if (judging_) {
       reason = "judge";
     }
     finish(SampleVerdict::error, reason, hide_secrets(error.message()));
@@ -387,6 +391,7 @@ class SampleRun {
   std::string folder_;
   SampleResult result_;
   bool final_ = false;
+  bool judging_ = false;
   bool journal_failed_ = false;
   std::optional<LlmFailure> llm_failure_;
   std::string lost_error_;

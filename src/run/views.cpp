@@ -4,6 +4,7 @@
 #include "base/text.h"
 #include "memory/memory_file.h"
 #include "memory/prompt_section.h"
+#include "os/log.h"
 #include "run/sample.h"
 
 namespace awm {
@@ -30,7 +31,9 @@ Result<std::unique_ptr<Views>> Views::open(const Scope& scope, const std::string
     views->bytes_ = results_bytes;
     return views;
   }
-  for (const auto& id : committed) AWM_CHECK(views->add(id));
+  for (const auto& id : committed) {
+    if (auto added = views->add(id); !added) log_warning("results.jsonl: " + added.error().message());
+  }
   return views;
 }
 

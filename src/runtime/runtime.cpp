@@ -237,6 +237,11 @@ Result<Observation> Runtime::run_in_shell(const RunAction& run, std::optional<do
   } else {
     answer = sandbox.shell_input(run.command + "\n", options);
   }
+  // The command's own fault (a NUL byte, too long): the model hears of it.
+  if (!answer && answer.error().code == Errc::invalid_input) {
+    return Observation("ERROR: the command could not be run: " + to_valid_utf8(answer.error().cause),
+                       ErrorObservation{});
+  }
   if (!answer) return std::unexpected(std::move(answer).error());
   ShellResult& result = *answer;
   command_unfinished_ = !result.finished;
