@@ -161,7 +161,9 @@ ChatResult read_parsed(const Json& answer, std::string raw, const HttpResponse& 
                                     .name = string_or(*function, "name", ""),
                                     .arguments = arguments_of(find_member(*function, "arguments"))});
     }
-  } else if (const auto* call = find_member(*reply, "function_call"); call != nullptr && call->is_object()) {
+  } else if (const auto* call = find_member(*reply, "function_call");
+             call != nullptr && !string_or(*call, "name", "").empty()) {
+    // The form before tool calls; servers exist that send it hollow.
     message.tool_calls.push_back(
         {.id = "", .name = string_or(*call, "name", ""), .arguments = arguments_of(find_member(*call, "arguments"))});
   }
@@ -302,7 +304,8 @@ void ChatStream::State::on_delta(const Json& delta) {
   if (const auto* pieces = find_member(delta, "tool_calls"); pieces != nullptr && pieces->is_array()) {
     for (const auto& piece : *pieces) on_call(piece);
   }
-  if (const auto* piece = find_member(delta, "function_call"); piece != nullptr && piece->is_object()) {
+  if (const auto* piece = find_member(delta, "function_call");
+      piece != nullptr && (!calls.empty() || !string_or(*piece, "name", "").empty())) {
     on_call(Json::object({{"index", 0}, {"function", *piece}}));
   }
 }

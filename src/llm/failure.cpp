@@ -179,7 +179,8 @@ std::optional<int64_t> context_limit_in(std::string_view all) {
                                         "tokens): limit",
                                         "(tpm): limit",
                                         "maximum input length of",
-                                        "max input tokens:"}) {
+                                        "max input tokens:",
+                                        "model token limit:"}) {
     const auto at = all.find(marker);
     if (at == std::string_view::npos) continue;
     if (const auto limit = number_after(all, at + marker.size())) return limit;
@@ -187,6 +188,10 @@ std::optional<int64_t> context_limit_in(std::string_view all) {
   // Anthropic: "prompt is too long: 208310 tokens > 200000 maximum", "… exceed context limit: 198000 + 8192 > 200000".
   if (const auto at = all.find(" > "); at != std::string_view::npos && has(all, {"too long", "context limit"})) {
     if (const auto limit = number_after(all, at)) return limit;
+  }
+  // Alibaba: "Range of input length should be [1, 129024]".
+  if (const auto at = all.find("range of input length should be ["); at != std::string_view::npos) {
+    if (const auto comma = all.find(", ", at); comma != std::string_view::npos) return number_after(all, comma);
   }
   // Mistral: "Prompt contains 40000 tokens and 0 draft tokens, too large for model with 32768 maximum context length".
   if (const auto at = all.find(" maximum context length"); at != std::string_view::npos) {
@@ -239,7 +244,7 @@ bool is_out_of_credit(int status, const Said& said) {
   // Gemini calls its limits a minute and a day a quota too, and says when to come back.
   if (has(said.all, {"retryinfo", "retrydelay", "per minute", "per_minute"}) && status == 429) return false;
   return status == 402 || has(said.code, {"insufficient_quota", "billing_hard_limit_reached", "billing_not_active"}) ||
-         has(said.type, {"insufficient_quota", "budget_exceeded"}) ||
+         has(said.type, {"insufficient_quota", "budget_exceeded", "exceeded_current_quota"}) ||
          has(said.all,
              {"insufficient_quota", "exceeded your current quota", "insufficient balance", "insufficient credits",
               "insufficient funds", "credit balance is too low", "out of credits", "requires more credits",

@@ -120,7 +120,8 @@ std::optional<ModelInfo> info_from_litellm(const Json& answer, std::string_view 
 std::optional<ModelInfo> info_from_ollama(const Json& answer) {
   ModelInfo info;
   // What it was loaded with goes before what it could take: more is cut off silently.
-  for (const auto line : split_lines(string_or(answer, "parameters", ""))) {
+  const std::string parameters = string_or(answer, "parameters", "");
+  for (const auto line : split_lines(parameters)) {
     const auto text = trim(line);
     if (!text.starts_with("num_ctx")) continue;
     const auto number = trim(text.substr(7));
