@@ -120,9 +120,11 @@ Result<LoopOutcome> Loop::run(std::size_t count) {
   Result<void> worked;
   for (std::size_t i = 0; i < workers && worked; ++i) {
     auto thread = Thread::start(scope_, "worker-" + std::to_string(i + 1), [this, i] { worker(i); });
-    // Fewer workers than wanted still do the work.
-    if (!thread && threads.empty()) worked = std::unexpected(std::move(thread).error());
-    if (!thread) break;
+    if (!thread) {
+      // Fewer workers than wanted still do the work.
+      if (threads.empty()) worked = std::unexpected(std::move(thread).error());
+      break;
+    }
     threads.push_back(*std::move(thread));
   }
   if (worked) worked = supervise();
