@@ -85,8 +85,8 @@ Error in_band_error(std::string operation, const std::string& object, const std:
 // Reads a stream of JSON objects, one a line, as pull and import answer; an "error" ends it.
 class ProgressReader {
  public:
-  ProgressReader(std::string operation, std::string object, const std::function<void(std::string_view)>& progress)
-      : operation_(std::move(operation)), object_(std::move(object)), progress_(progress) {}
+  ProgressReader(std::string operation, std::string object, std::function<void(std::string_view)> progress)
+      : operation_(std::move(operation)), object_(std::move(object)), progress_(std::move(progress)) {}
 
   Result<void> take(std::string_view piece) {
     pending_ += piece;
@@ -134,7 +134,7 @@ class ProgressReader {
 
   std::string operation_;
   std::string object_;
-  const std::function<void(std::string_view)>& progress_;
+  std::function<void(std::string_view)> progress_;
   std::string pending_;
   std::string last_status_;
   std::map<std::string, int64_t> tenths_;
