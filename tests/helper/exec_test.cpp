@@ -268,7 +268,7 @@ TEST_P(ExecTree, IsKilledWhole) {
   for (std::size_t at = 0; (at = text.find("@@")) != std::string::npos;) text.replace(at, 2, "sleep " + seconds);
   // The sleeping ones are there before the deadline's clock matters: the command itself waits for them.
   Client client;
-  const auto result = client.exec(with_deadline(text + "\necho ready; command sleep 1000", 400));
+  const auto result = client.exec(with_deadline(text + "\necho ready; command sleep 1000", 1500));
   EXPECT_EQ(result.end, End::hard_timeout);
   EXPECT_EQ(result.out.bytes, "ready\n");
   EXPECT_FALSE(result.survivors);
