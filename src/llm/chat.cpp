@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstring>
 #include <span>
 
 #include "base/json.h"
@@ -12,14 +13,45 @@ namespace {
 
 constexpr std::string_view cut_note = "\n[... Observation truncated due to length ...]\n";
 
-void append_escaped(std::string& out, std::string_view text) {
+// How many bytes from `at` on need no escape; whole words first. `high` is set when one of them is not ASCII.
+std::size_t plain_bytes(std::string_view text, std::size_t at, bool& high) {
+  constexpr uint64_t ones = 0x0101010101010101U;
+  constexpr uint64_t tops = 0x8080808080808080U;
+  const std::size_t begin = at;
+  uint64_t seen = 0;
+  while (at + 8 <= text.size()) {
+    uint64_t word = 0;
+    std::memcpy(&word, text.data() + at, 8);
+    seen |= word;
+    // A zero byte in `x` has its top bit set in (x - ones) & ~x: for quotes, backslashes, and bytes under 0x20.
+    const uint64_t quote = word ^ (ones * '"');
+    const uint64_t backslash = word ^ (ones * '\\');
+    const uint64_t control = word & (ones * 0xE0U);
+    const uint64_t found =
+        (((quote - ones) & ~quote) | ((backslash - ones) & ~backslash) | ((control - ones) & ~control)) & tops;
+    if (found != 0) break;
+    at += 8;
+  }
+  while (at < text.size()) {
+    const auto c = static_cast<unsigned char>(text[at]);
+    if (c < 0x20 || c == '"' || c == '\\') break;
+    seen |= c;
+    ++at;
+  }
+  high = high || (seen & tops) != 0;
+  return at - begin;
+}
+
+// Escapes; bytes over 0x7F are taken as they are. True: there were some.
+bool append_escaped(std::string& out, std::string_view text) {
   constexpr std::string_view hex = "0123456789abcdef";
-  std::size_t start = 0;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c >= 0x20 && c != '"' && c != '\\') continue;
-    out.append(text, start, i - start);
-    start = i + 1;
+  bool high = false;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const std::size_t plain = plain_bytes(text, at, high);
+    out.append(text, at, plain);
+    at += plain;
+    if (at >= text.size()) break;
+    const auto c = static_cast<unsigned char>(text[at]);
     switch (c) {
       case '"':
         out += "\\\"";
@@ -42,7 +74,7 @@ void append_escaped(std::string& out, std::string_view text) {
         out += hex[c & 15U];
     }
   }
-  out.append(text, start);
+  return high;
 }
 
 // A call's arguments as they go back: servers that parse them fail on anything but an object.
@@ -73,10 +105,9 @@ std::string_view members_of(std::string_view object) {
 
 void append_json_string(std::string& out, std::string_view text) {
   out += '"';
-  const bool ascii = std::ranges::none_of(text, [](char c) { return static_cast<unsigned char>(c) >= 0x80; });
-  if (ascii || is_valid_utf8(text)) {
-    append_escaped(out, text);
-  } else {
+  const std::size_t begin = out.size();
+  if (append_escaped(out, text) && !is_valid_utf8(text)) {
+    out.resize(begin);
     append_escaped(out, to_valid_utf8(text));
   }
   out += '"';

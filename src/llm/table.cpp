@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -45,15 +46,11 @@ constexpr auto rows = std::to_array<Row>({
     // Anthropic: docs.anthropic.com/en/docs/about-claude/models
     {"claude-opus-4", 200000, 32000, 15, 75, 1.5},
     {"claude-opus-4-5", 200000, 64000, 5, 25, 0.5},
-    {"claude-opus-4.5", 200000, 64000, 5, 25, 0.5},
     {"claude-sonnet-4", 200000, 64000, 3, 15, 0.3},
     {"claude-haiku-4", 200000, 64000, 1, 5, 0.1},
     {"claude-3-7-sonnet", 200000, 64000, 3, 15, 0.3},
-    {"claude-3.7-sonnet", 200000, 64000, 3, 15, 0.3},
     {"claude-3-5-sonnet", 200000, 8192, 3, 15, 0.3},
-    {"claude-3.5-sonnet", 200000, 8192, 3, 15, 0.3},
     {"claude-3-5-haiku", 200000, 8192, 0.8, 4, 0.08},
-    {"claude-3.5-haiku", 200000, 8192, 0.8, 4, 0.08},
     {"claude-3-haiku", 200000, 4096, 0.25, 1.25, 0.03},
     {"claude-3-opus", 200000, 4096, 15, 75, 1.5},
     // Google: ai.google.dev/gemini-api/docs/models (prompts up to 200,000 tokens)
@@ -115,6 +112,8 @@ bool sold_by_its_maker(const LlmService& service, std::string_view name) {
 
 std::optional<ModelInfo> info_from_table(const LlmService& service) {
   std::string name = to_lower_ascii(service.model.substr(service.model.rfind('/') + 1));
+  // "claude-sonnet-4.5" at OpenRouter is Anthropic's "claude-sonnet-4-5".
+  if (name.starts_with("claude")) std::ranges::replace(name, '.', '-');
   const bool free_of_charge = name.ends_with(":free");
   const Row* best = nullptr;
   for (const auto& row : rows) {

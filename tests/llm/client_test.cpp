@@ -1,7 +1,10 @@
 // An Llm against a real HTTP server: what is sent, what is read, what is tried again.
 #include <gmock/gmock.h>
 
+#include <random>
+
 #include "base/text.h"
+#include "llm/chat.h"
 #include "llm/registry.h"
 #include "llm/shared.h"
 #include "os/log.h"
@@ -29,6 +32,22 @@ std::string delta(std::string_view members, std::string_view finish = "null") {
 }
 
 class ClientTest : public LlmTest {};
+
+TEST(JsonString, HoldsAnyBytes) {
+  std::minstd_rand random(1);
+  for (int round = 0; round < 3000; ++round) {
+    std::string text;
+    const std::size_t size = random() % 40;
+    const bool plain = round % 2 == 0;
+    while (text.size() < size) text += static_cast<char>(plain ? ' ' + random() % 95 : random() % 256);
+    if (plain && !text.empty()) text[random() % text.size()] = "\"\\\n\t\x01\x1F\x7F/"[random() % 8];
+    std::string json = "x";
+    append_json_string(json, text);
+    const auto back = parse_json(std::string_view(json).substr(1), "a string");
+    ASSERT_TRUE(back) << json << back.error();
+    ASSERT_EQ(back->get<std::string>(), to_valid_utf8(text));
+  }
+}
 
 TEST_F(ClientTest, AnswersWithTextUsageAndWhatTheServerSaid) {
   server_.then(json_response(chat_answer("hi there")));
