@@ -99,6 +99,12 @@ Error error_of(CURLcode code, const Transfer& transfer) {
     case CURLE_HTTP2_STREAM:
       return exchange_error(Errc::protocol, request, std::move(words));
     case CURLE_UNSUPPORTED_PROTOCOL:
+      // libcurl's name for an answer that does not begin as HTTP does, too.
+      if (contains(words, "HTTP/0.9")) {
+        return exchange_error(Errc::protocol, request, "what came is not HTTP",
+                              "check that the address and its port are a web server's, and http or https as it wants");
+      }
+      [[fallthrough]];
     case CURLE_URL_MALFORMAT:
       return exchange_error(Errc::invalid_input, request, std::move(words), "an URL begins with http:// or https://");
     case CURLE_OUT_OF_MEMORY:

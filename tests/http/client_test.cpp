@@ -92,6 +92,7 @@ class HttpClientTest : public ::testing::Test {
   }
   Result<HttpResponse> send(const HttpRequest& request) { return session_->send(request); }
 
+  Gate gate_;  // the server's threads use it to their end
   std::unique_ptr<HttpServer> server_;
   std::unique_ptr<Stop> stop_;
   std::unique_ptr<HttpClient> client_;
@@ -179,7 +180,10 @@ TEST_F(HttpClientTest, TheLastSessionTakesTheIdleConnectionsWithIt) {
 }
 
 TEST_F(HttpClientTest, AnyStatusIsAnAnswer) {
-  serve([](const HttpdRequest& request) { return text("said", std::stoi(request.path.substr(1))); });
+  serve([](const HttpdRequest& request) {
+    const int status = std::stoi(request.path.substr(1));
+    return text(status == 204 ? "" : "said", status);
+  });
   for (const int status : {200, 204, 301, 400, 401, 404, 429, 500, 503}) {
     const auto answer = send(get("/" + std::to_string(status)));
     ASSERT_TRUE(answer) << answer.error();
@@ -206,7 +210,6 @@ TEST_F(HttpClientTest, RedirectsAreFollowedOnlyWhenAskedTo) {
 }
 
 TEST_F(HttpClientTest, GivesThePiecesOfAStreamAsTheyCome) {
-  Gate gate;
   std::atomic<int> taken = 0;
   serve([&](const HttpdRequest&) {
     HttpdResponse response;
@@ -247,7 +250,7 @@ TEST_F(HttpClientTest, TheBodyOfARefusalIsNotGivenInPieces) {
 }
 
 TEST_F(HttpClientTest, ATakerMayEndTheExchange) {
-  Gate gate;
+  Gate& gate = gate_;
   serve([&](const HttpdRequest&) { return silence(gate, "enough"); });
   HttpRequest request = get();
   request.on_data = [](std::string_view) { return false; };
@@ -258,7 +261,7 @@ TEST_F(HttpClientTest, ATakerMayEndTheExchange) {
 }
 
 TEST_F(HttpClientTest, TheDeadlineEndsAnExchangeThatIsSilent) {
-  Gate gate;
+  Gate& gate = gate_;
   serve([&](const HttpdRequest&) { return silence(gate, "half"); });
   HttpRequest request = get();
   request.deadline = Deadline::in(50ms);
@@ -282,7 +285,7 @@ TEST_F(HttpClientTest, TheDeadlineEndsADripToo) {
 }
 
 TEST_F(HttpClientTest, QuietEndsAnExchangeWithoutADeadline) {
-  Gate gate;
+  Gate& gate = gate_;
   serve([&](const HttpdRequest&) { return silence(gate, "half"); });
   HttpRequest request = get();
   request.quiet_limit = Seconds(0.05);
@@ -293,7 +296,7 @@ TEST_F(HttpClientTest, QuietEndsAnExchangeWithoutADeadline) {
 }
 
 TEST_F(HttpClientTest, ClosingTheSessionEndsWhatIsInFlight) {
-  Gate gate;
+  Gate& gate = gate_;
   serve([&](const HttpdRequest&) { return silence(gate); });
   std::optional<Result<HttpResponse>> answer;
   auto caller = Thread::start(scope, "caller", [&] { answer = send(get()); });
@@ -309,7 +312,7 @@ TEST_F(HttpClientTest, ClosingTheSessionEndsWhatIsInFlight) {
 }
 
 TEST_F(HttpClientTest, ClosingOneSessionLeavesTheOthersAlone) {
-  Gate gate;
+  Gate& gate = gate_;
   std::atomic<bool> go = false;
   serve([&](const HttpdRequest& request) {
     if (request.path == "/never") return silence(gate);
@@ -351,7 +354,7 @@ TEST_F(HttpClientTest, UseAfterCloseIsAnError) {
 }
 
 TEST_F(HttpClientTest, ClosingTheClientEndsEverything) {
-  Gate gate;
+  Gate& gate = gate_;
   serve([&](const HttpdRequest&) { return silence(gate); });
   std::vector<Thread> callers;
   std::atomic<int> closed = 0;
@@ -371,7 +374,7 @@ TEST_F(HttpClientTest, ClosingTheClientEndsEverything) {
 }
 
 TEST_F(HttpClientTest, TheStopEndsExchangesAndSleeps) {
-  Gate gate;
+  Gate& gate = gate_;
   serve([&](const HttpdRequest&) { return silence(gate); });
   std::optional<Result<HttpResponse>> answer;
   std::optional<Result<void>> slept;
@@ -428,6 +431,31 @@ TEST_F(HttpClientTest, ABrokenConnectionIsLost) {
   }
   now = text("well again");
   EXPECT_EQ(send(get())->body, "well again");
+}
+
+TEST_F(HttpClientTest, AnAnswerThatIsNoHttpIsTold) {
+  auto listener = sys::listen_loopback(scope, 0);
+  ASSERT_TRUE(listener);
+  auto server = Thread::start(scope, "no-http", [&] {
+    std::array<sys::PollFd, 1> set{sys::PollFd{.fd = listener->fd.get(), .want_read = true}};
+    ASSERT_TRUE(sys::poll(set, Deadline::in(20s)));
+    auto connection = sys::accept_one(scope, listener->fd.get(), "caller");
+    ASSERT_TRUE(connection && *connection);
+    std::array<char, 4096> request{};
+    set[0].fd = (*connection)->get();
+    ASSERT_TRUE(sys::poll(set, Deadline::in(20s)));
+    ASSERT_TRUE(sys::recv_some((*connection)->get(), request.data(), request.size()));
+    ASSERT_TRUE(sys::send_some((*connection)->get(), "SSH-2.0-OpenSSH_9.2\r\nwho are you?\r\n"));
+    set[0].fd = (*connection)->get();
+    ASSERT_TRUE(sys::poll(set, Deadline::in(20s)));  // until the client hangs up
+  });
+  ASSERT_TRUE(server);
+  HttpRequest request;
+  request.url = "http://127.0.0.1:" + std::to_string(listener->port) + "/";
+  const auto answer = send(request);
+  server->join();
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().code, Errc::protocol) << answer.error();
 }
 
 TEST_F(HttpClientTest, AnAnswerLargerThanAllowedIsRefused) {

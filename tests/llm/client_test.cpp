@@ -687,6 +687,7 @@ class EndTest : public LlmTest {
       return response;
     });
   }
+  ~EndTest() override { server_.server().close(); }  // its threads use what follows
   std::atomic<bool> arrived_ = false;
 };
 
@@ -735,6 +736,7 @@ TEST_F(ClientTest, TheStopEndsAWaitBetweenTries) {
   caller->join();
   EXPECT_EQ(answer->error().kind, LlmFailure::stopped);
   EXPECT_EQ(server_.posts(), 1U);
+  server_.server().close();
 }
 
 TEST_F(ClientTest, ClosingEndsAWaitForARateLimit) {
@@ -751,6 +753,7 @@ TEST_F(ClientTest, ClosingEndsAWaitForARateLimit) {
   model->close();
   caller->join();
   EXPECT_EQ(answer->error().kind, LlmFailure::stopped);
+  server_.server().close();
 }
 
 TEST_F(ClientTest, ManyThreadsShareOneLlm) {
