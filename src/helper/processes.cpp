@@ -77,16 +77,18 @@ std::vector<Process> all_processes() {
   return found;
 }
 
-uint64_t mark_of(pid_t pid) {
+std::optional<uint64_t> soft_limit(pid_t pid, std::string_view name) {
   char path[32];
   std::snprintf(path, sizeof path, "/proc/%d/limits", pid);
   const auto text = slurp(AT_FDCWD, path, 4096);
-  if (!text) return 0;
-  constexpr std::string_view kName = "Max file locks";
-  const std::size_t at = text->find(kName);
-  if (at == std::string::npos) return 0;
-  std::string_view rest = std::string_view(*text).substr(at + kName.size());
-  const uint64_t mark = number_or_zero(next_word(rest));
+  const std::size_t at = text ? text->find(name) : std::string::npos;
+  if (at == std::string::npos) return std::nullopt;
+  std::string_view rest = std::string_view(*text).substr(at + name.size());
+  return parse_number(next_word(rest));
+}
+
+uint64_t mark_of(pid_t pid) {
+  const uint64_t mark = soft_limit(pid, "Max file locks").value_or(0);
   return mark >= kFirstMark ? mark : 0;
 }
 

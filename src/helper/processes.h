@@ -9,6 +9,8 @@
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
+#include <string_view>
 #include <vector>
 
 #include "util.h"
@@ -32,6 +34,9 @@ uint64_t ticks_now();
 
 // Every process in /proc but the helper itself. Empty when /proc cannot be read.
 std::vector<Process> all_processes();
+
+// A soft limit, by its name in /proc/PID/limits. None: unlimited, or not to be read.
+std::optional<uint64_t> soft_limit(pid_t pid, std::string_view name);
 
 // The mark, or 0: none of ours.
 uint64_t mark_of(pid_t pid);

@@ -1,6 +1,9 @@
 #include "shell.h"
 
+#include <poll.h>
 #include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -28,6 +31,15 @@ Fd reopen(int fd, int flags) {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
   return Fd(::open(path, flags | O_CLOEXEC));
+}
+
+// A terminal of nobody's: nothing is read from it or written to it.
+bool make_terminal(Fd& master, Fd& slave) {
+  master = Fd(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
+  int unlocked = 0;
+  if (!master || ::ioctl(master.get(), TIOCSPTLCK, &unlocked) != 0) return false;
+  slave = Fd(::ioctl(master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
+  return static_cast<bool>(slave);
 }
 
 std::string close_redirections(int base, int count) {
@@ -87,6 +99,10 @@ bool Shell::start(wire::Failure& failure) {
   command.folder = spec_.folder;
   command.in = control.read.get();
   command.out = command.err = null.get();
+  // An interactive bash keeps a copy of the stderr it starts with as its terminal, whose state it sets again whenever a
+  // signal ends a program. Where that fails it complains, in the midst of the command's output.
+  Fd terminal;
+  if (!is_sh_ && make_terminal(terminal_, terminal)) command.err = terminal.get();
   command.others = {{text_.get(), base_ + kText},
                     {in.read.get(), base_ + kIn},
                     {out.write.get(), base_ + kOut},
@@ -141,7 +157,7 @@ bool Shell::start(wire::Failure& failure) {
     if (has_prelude) feed("exec " + prelude_number + "<&-\nPS1= PS2=\n");
     feed("echo 0 \"$?\" 0 0 >&" + std::to_string(base_ + kStatus) + "\n");
   } else {
-    feed("PS1= PS2=; set +o history +o histexpand +o monitor; unset HISTFILE\n");
+    feed("PS1= PS2=; exec 2>/dev/null; set +o history +o histexpand +o monitor; unset HISTFILE\n");
     if (has_prelude) {
       feed("\\builtin . /proc/self/fd/" + prelude_number + " </dev/null >&" + out_number + " 2>&1" +
            close_redirections(base_, kPrelude) + "\n");
@@ -154,7 +170,8 @@ bool Shell::start(wire::Failure& failure) {
 }
 
 void Shell::release() {
-  for (Fd* fd : {&control_, &text_, &input_, &input_read_, &shell_in_, &shell_out_, &output_, &status_}) fd->reset();
+  for (Fd* fd : {&control_, &text_, &input_, &input_read_, &shell_in_, &shell_out_, &terminal_, &output_, &status_})
+    fd->reset();
   status_text_.clear();
   pending_control_.clear();
   pending_input_.clear();
@@ -382,6 +399,9 @@ void Shell::close(uint32_t id) {
 }
 
 void Shell::send_signal_to_command(int signal) {
+  // A shell drops its own SIGINT where the program it waits for ends otherwise than by one. So it must not start
+  // another behind the back of the search.
+  if (signal == SIGINT && pid_ > 0) ::kill(pid_, SIGSTOP);
   signal_tree(command_tree(), signal);
   if (signal == SIGINT && pid_ > 0) {
     ::kill(pid_, SIGINT);
@@ -603,22 +623,35 @@ void Shell::restart_after_end() {
   state_ = State::none;
 }
 
-// The shell has read all its lines and sits there, yet no status came. A syntax error in dash, or an interrupt at a bad
-// moment, costs it the line: one more helps. Where that is swallowed too, by a function or since a descriptor is gone
-// for good, the shell is lost.
+// Whether a shell that sits there will not say its status by itself. (Its control pipe does not tell alone: bash reads
+// ahead, so the line for the status may be out of the pipe while `read` waits, or in it when the command is over.)
+bool Shell::status_cannot_come() const {
+  char path[64];
+  struct stat in{};
+  struct stat control{};
+  // It waits for the next line, having run all: while a command runs, another file is its stdin.
+  std::snprintf(path, sizeof path, "/proc/%d/fd/0", pid_);
+  if (pending_control_.empty() && bytes_waiting(control_.get()) == 0 && ::stat(path, &in) == 0 &&
+      ::fstat(control_.get(), &control) == 0 && in.st_dev == control.st_dev && in.st_ino == control.st_ino)
+    return true;
+  pollfd readers{control_.get(), 0, 0};
+  if (::poll(&readers, 1, 0) == 1 && (readers.revents & POLLERR) != 0) return true;  // it closed its end
+  const auto descriptors = soft_limit(pid_, "Max open files");  // too few to have the control descriptors back
+  return descriptors && *descriptors <= static_cast<uint64_t>(base_ + kStatus);
+}
+
+// The shell sits there, yet no status came. A syntax error in dash, or an interrupt at a bad moment, costs it the line:
+// one more helps. Where that is swallowed too, by a function or since a descriptor is gone for good, the shell is lost.
 bool Shell::status_line_lost(Micros at) {
   lost_check_at_ = at + kLostCheck;
-  const bool drained = pending_control_.empty() && control_ && bytes_waiting(control_.get()) == 0;
-  // bash reads line by line: once it took the status line, the command is over, even where it reads from somewhere else
-  // now. dash reads in blocks.
-  if (!drained && (is_sh_ || lost_checks_ == 0)) {
-    lost_checks_ = 0;
-    return false;
-  }
+  if (!control_ || pid_ <= 0) return false;
   for (const Process& process : all_processes()) {
     if (process.pid == pid_ && process.state != 'S') return false;
   }
-  if (!members(command_tree()).empty()) return false;
+  if (!status_cannot_come() || !members(command_tree()).empty()) {
+    lost_checks_ = 0;
+    return false;
+  }
   if (++lost_checks_ > kLostChecks) return true;
   feed_status_line();
   return false;

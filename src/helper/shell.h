@@ -75,6 +75,7 @@ class Shell {
   [[nodiscard]] Tree whole() const;
   [[nodiscard]] Tree command_tree() const;
   [[nodiscard]] std::string folder() const;
+  [[nodiscard]] bool status_cannot_come() const;
   [[nodiscard]] bool status_line_lost(Micros at);
 
   Context& context_;
@@ -93,6 +94,7 @@ class Shell {
   Fd input_read_;  // the same pipe's other end, opened anew: to empty it, and to make a new writer
   Fd shell_in_;    // the description that commands hold: to clear the O_NONBLOCK that some leave behind
   Fd shell_out_;
+  Fd terminal_;  // the master of a terminal that only bash's own descriptor holds; none: no devpts here
   Fd output_;
   Fd status_;
   int base_ = 200;

@@ -249,11 +249,22 @@ wire::ShellAnswer Client::input(const std::string& bytes, bool end, uint32_t sof
   return wait_for<wire::ShellAnswer>(send(wire::Type::shell_input, request), wire::Type::shell_answer);
 }
 
-wire::ShellAnswer Client::interrupt(int signal) {
+wire::ShellAnswer Client::interrupt() {
   wire::ShellInterrupt request;
   request.wait.shell = 1;
-  request.signal = signal;
-  return wait_for<wire::ShellAnswer>(send(wire::Type::shell_interrupt, request), wire::Type::shell_answer);
+  request.wait.soft_total_ms = 250;
+  request.signal = SIGINT;
+  wire::ShellAnswer answer;
+  for (int round = 0; round < 40; ++round) {
+    const Frame frame = wait(send(wire::Type::shell_interrupt, request));
+    if (frame.type != wire::Type::shell_answer || !wire::decode(frame.payload, answer)) {
+      unexpected(frame);
+      return {};
+    }
+    if (answer.finished || answer.idle) return answer;
+  }
+  ADD_FAILURE() << "the command outlives every interrupt";
+  return answer;
 }
 
 void Client::expect_ok(uint32_t id) {

@@ -79,7 +79,9 @@ class Client {
   wire::ShellAnswer run(const wire::ShellRun& request);
   wire::ShellAnswer wait_shell(uint32_t soft_quiet_ms = 0);
   wire::ShellAnswer input(const std::string& bytes, bool end = false, uint32_t soft_quiet_ms = 0);
-  wire::ShellAnswer interrupt(int signal = 2);
+  // Shell 1, again until the command has ended: a shell may swallow an interrupt, as at a terminal, where the program
+  // it waits for ends by itself at that moment.
+  wire::ShellAnswer interrupt();
   wire::Failure failure(uint32_t id) { return wait_for<wire::Failure>(id, wire::Type::error); }
   void expect_ok(uint32_t id);
 
@@ -91,7 +93,7 @@ class Client {
   [[nodiscard]] pid_t pid() const { return pid_; }
   [[nodiscard]] int fd() const { return fd_; }
 
-  static constexpr std::chrono::milliseconds kLimit{30'000};
+  static constexpr std::chrono::milliseconds kLimit{15'000};
 
  private:
   void unexpected(const Frame& frame);

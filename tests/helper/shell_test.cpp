@@ -52,6 +52,16 @@ TEST_F(Shell, KeepsTheLastExitCodeLikeAPrompt) {
   EXPECT_EQ(client.run("kill -9 $BASHPID & wait $!").code, 137);
 }
 
+TEST_F(Shell, AProgramThatASignalEndsIsNoTroubleWithATerminal) {
+  ShellAnswer answer = client.run("bash -c 'kill -INT $$'");
+  EXPECT_EQ(answer.out.bytes, "");
+  EXPECT_EQ(answer.code, 130);
+  answer = client.run("bash -c 'kill -SEGV $$'");
+  EXPECT_EQ(answer.out.bytes.find("tcsetattr"), std::string::npos) << answer.out.bytes;
+  EXPECT_EQ(answer.code, 139);
+  EXPECT_EQ(client.run("tty; test -t 2; echo $?").out.bytes, "not a tty\n1\n");
+}
+
 TEST_F(Shell, MixesStdoutAndStderrInOrder) {
   EXPECT_EQ(client.run("echo 1; echo 2 >&2; echo 3; ls /nosuch").out.bytes,
             "1\n2\n3\nls: cannot access '/nosuch': No such file or directory\n");
@@ -205,6 +215,21 @@ TEST_P(ShellMuted, CostsTheShellNotTheClient) {
   EXPECT_TRUE(answer.restarted);
   EXPECT_TRUE(answer.out.bytes.starts_with("done\n")) << answer.out.bytes;
   EXPECT_EQ(client.run("echo well").out.bytes, "well\n");
+}
+
+// bash, which was stopped, finds the command and the line for its status in the pipe together and reads both.
+TEST_F(Shell, AReadThatWaitsIsNotTakenForALostStatus) {
+  std::string pid = client.run("KEPT=yes; echo $$").out.bytes;
+  pid.pop_back();
+  client.exec(
+      Client::bash_exec("kill -STOP " + pid + "; until grep -q '^State:.T' /proc/" + pid + "/status; do :; done"));
+  wire::ShellRun request{.shell = 1, .text = "read x; echo got $x"};
+  request.soft_quiet_ms = 3'500;  // the search for lost ones takes two seconds and a half
+  const uint32_t id = client.send(Type::shell_run, request);
+  client.exec(Client::bash_exec("kill -CONT " + pid));
+  EXPECT_FALSE(client.wait_for<ShellAnswer>(id, Type::shell_answer).finished);
+  EXPECT_EQ(client.input("it\n").out.bytes, "got it\n");
+  expect_well();
 }
 
 INSTANTIATE_TEST_SUITE_P(Cases, ShellMuted,
