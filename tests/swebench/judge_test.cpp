@@ -216,7 +216,7 @@ TEST_F(JudgeTest, BytesThatAreNoTextBecomeReplacementCharacters) {
 
 TEST_F(JudgeTest, AHugeLogIsKeptWholeInBoundedMemory) {
   row_.eval_script = script("yes 'noise, and more noise, over and over' | head -c 150000000; bash t.sh");
-  const auto before = sys::resident_bytes();
+  [[maybe_unused]] const auto before = sys::resident_bytes();
   EXPECT_EQ(verdict(gold), JudgeVerdict::passed);
   EXPECT_GT(json("awm.json")["log_bytes"], 150000000);
 #ifndef __SANITIZE_ADDRESS__  // what that sanitizer keeps aside for a while would count as ours
