@@ -4,6 +4,8 @@
 #include <functional>
 #include <memory>
 
+#include "base/result.h"
+
 namespace CLI {
 class App;
 }
@@ -30,8 +32,9 @@ inline constexpr int leaked = 4;         // with --strict-resources: something w
 inline constexpr int interrupted = 130;  // stopped by a signal; the run can be resumed
 }  // namespace exit_code
 
-// A command's action, set when its subcommand was parsed.
-using CommandAction = std::function<int(const Program&)>;
+// A command's action, set when its subcommand was parsed. Returns the exit code. An error is told by main(), and its
+// code says which exit code it makes: usage for what the person gave, interrupted for a stop, failed for the rest.
+using CommandAction = std::function<Result<int>(const Program&)>;
 
 void add_run_command(CLI::App& app, CommandAction& action);
 void add_eval_command(CLI::App& app, CommandAction& action);

@@ -22,11 +22,11 @@ void add_diff_command(CLI::App& app, CommandAction& action) {
   command->add_option("RUN_A", folders->a, "output folder of a run")->required();
   command->add_option("RUN_B", folders->b, "output folder of another")->required();
   command->callback([folders, &action] {
-    action = [folders](const Program& program) {
+    action = [folders](const Program& program) -> Result<int> {
       const auto diff = diff_runs(program.scope, folders->a, folders->b);
       if (!diff) {
         log_error(diff.error().message());
-        return exit_code::usage;
+        return exit_code::usage;  // 1 says that they differ
       }
       for (const auto& one : diff->differences) {
         print_out(one.where + "\n  A: " + (one.a.empty() ? "(none)" : replace_all(one.a, "\n", "\n     ")) +

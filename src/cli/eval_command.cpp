@@ -12,42 +12,20 @@
 namespace awm {
 namespace {
 
-int eval_action(const Program& program, const EvalOptions& options) {
+Result<int> eval_action(const Program& program, const EvalOptions& options) {
   if (options.run.quiet) set_log_level(LogLevel::warning);
-  auto handlers = SignalHandlers::install(program.stop);
-  if (!handlers) {
-    log_error(handlers.error().message());
-    return exit_code::failed;
-  }
+  AWM_TRY(const auto handlers, SignalHandlers::install(program.stop));
   EvalEnvironment environment{
       .scope = program.scope, .stop = program.stop, .say = [](std::string_view line) { log_info(line); }};
   std::unique_ptr<Spawner> spawner;
   if (options.regrade.empty()) {
-    auto made = Spawner::create(program.scope);
-    if (!made) {
-      log_error(made.error().message());
-      return exit_code::failed;
-    }
-    spawner = *std::move(made);
+    AWM_TRY(spawner, Spawner::create(program.scope));
     environment.spawner = spawner.get();
   }
-  const auto summaries = evaluate(environment, options);
-  if (!summaries) {
-    log_error(summaries.error().message());
-    switch (summaries.error().code) {
-      case Errc::invalid_input:
-      case Errc::not_found:
-      case Errc::already_exists:
-        return exit_code::usage;
-      case Errc::stopped:
-        return exit_code::interrupted;
-      default:
-        return exit_code::failed;
-    }
-  }
+  AWM_TRY(const auto summaries, evaluate(environment, options));
   bool errors = false;
   bool stopped = false;
-  for (const auto& summary : *summaries) {
+  for (const auto& summary : summaries) {
     print_out(eval_text(summary));
     stopped = stopped || summary.stopped;
     errors = errors || !summary.problems.empty();

@@ -119,22 +119,6 @@ class InduceCommand {
   int kept_ = 0;
 };
 
-int induce_action(const Program& program, const InduceOptions& options) {
-  auto code = InduceCommand(program, options).go();
-  if (code) return *code;
-  log_error(code.error().message());
-  switch (code.error().code) {
-    case Errc::invalid_input:
-    case Errc::not_found:
-    case Errc::already_exists:
-      return exit_code::usage;
-    case Errc::stopped:
-      return exit_code::interrupted;
-    default:
-      return exit_code::failed;
-  }
-}
-
 }  // namespace
 
 void add_induce_command(CLI::App& app, CommandAction& action) {
@@ -164,8 +148,9 @@ void add_induce_command(CLI::App& app, CommandAction& action) {
       ->type_name("N");
   learning->add_flag("--classify", o.classify, "ask the model for each task's type (default: by rules)");
   learning->add_option("--prompts", o.prompts, "where prompts and answers go (default: OUT.prompts)")->type_name("DIR");
-  command->callback(
-      [options, &action] { action = [options](const Program& program) { return induce_action(program, *options); }; });
+  command->callback([options, &action] {
+    action = [options](const Program& program) { return InduceCommand(program, *options).go(); };
+  });
 }
 
 }  // namespace awm

@@ -5,6 +5,23 @@
 #include "os/log.h"
 #include "os/stop.h"
 
+namespace {
+
+int exit_code_of(const awm::Error& error) {
+  switch (error.code) {
+    case awm::Errc::invalid_input:
+    case awm::Errc::not_found:
+    case awm::Errc::already_exists:
+      return awm::exit_code::usage;
+    case awm::Errc::stopped:
+      return awm::exit_code::interrupted;
+    default:
+      return awm::exit_code::failed;
+  }
+}
+
+}  // namespace
+
 int main(int argc, char** argv) {
   CLI::App app("Runs coding agents over SWE-bench-like tasks, judges every patch at once, and leaks nothing.", "awm");
   app.set_version_flag("--version", std::string("awm ") + AWM_VERSION);
@@ -29,5 +46,8 @@ int main(int argc, char** argv) {
     awm::log_error(stop.error().message());
     return awm::exit_code::failed;
   }
-  return action(awm::Program{.scope = scope, .stop = **stop});
+  const auto code = action(awm::Program{.scope = scope, .stop = **stop});
+  if (code) return *code;
+  awm::log_error(code.error().message());
+  return exit_code_of(code.error());
 }

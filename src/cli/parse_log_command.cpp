@@ -35,7 +35,7 @@ Result<std::string> read_standard_input() {
   }
 }
 
-int parse_log(const ParseLogOptions& options) {
+Result<int> parse_log(const ParseLogOptions& options) {
   if (options.list) {
     std::string names;
     for (const std::string_view name : log_parser_names()) names.append(name).append("\n");
@@ -43,14 +43,9 @@ int parse_log(const ParseLogOptions& options) {
     return exit_code::ok;
   }
   if (options.parser.empty()) {
-    log_error("parse-log needs --parser NAME; --list names them all");
-    return exit_code::usage;
+    return fail(Errc::invalid_input, "read", "a log", "no parser is named", "add --parser NAME; --list names them all");
   }
-  const auto parser = require_log_parser(options.parser);
-  if (!parser) {
-    log_error(parser.error().message());
-    return exit_code::usage;
-  }
+  AWM_TRY(const auto* parser, require_log_parser(options.parser));
   auto bytes =
       options.file.empty() || options.file == "-" ? read_standard_input() : read_file(options.file, largest_log);
   if (!bytes) {
@@ -58,10 +53,10 @@ int parse_log(const ParseLogOptions& options) {
     return exit_code::usage;
   }
   const std::string log = decode_log(*std::move(bytes));
-  const auto statuses = (*parser)->parse(log, LogContext{.version = options.version, .instance_id = options.instance});
+  const auto statuses = parser->parse(log, LogContext{.version = options.version, .instance_id = options.instance});
   if (!statuses) {
     log_error(statuses.error().message());
-    return exit_code::failed;
+    return exit_code::failed;  // as the reference's parser raises
   }
   print_out(to_json(*statuses) + "\n");
   return exit_code::ok;

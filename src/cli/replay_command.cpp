@@ -39,12 +39,8 @@ void add_replay_command(CLI::App& app, CommandAction& action) {
       ->check(CLI::NonNegativeNumber)
       ->type_name("TOKENS");
   serve->callback([options, &action] {
-    action = [options](const Program& program) {
-      auto handlers = SignalHandlers::install(program.stop);
-      if (!handlers) {
-        log_error(handlers.error().message());
-        return exit_code::failed;
-      }
+    action = [options](const Program& program) -> Result<int> {
+      AWM_TRY(const auto handlers, SignalHandlers::install(program.stop));
       return replay_serve(*options, program.stop, program.scope);
     };
   });

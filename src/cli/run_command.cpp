@@ -22,41 +22,21 @@ ProgressStyle style_of(const RunOptions& options) {
   return sys::is_terminal(standard_error) ? ProgressStyle::live : ProgressStyle::lines;
 }
 
-int run_action(const Program& program, const RunOptions& options, const std::vector<std::string>& given) {
+Result<int> run_action(const Program& program, const RunOptions& options, const std::vector<std::string>& given) {
   if (options.quiet) set_log_level(LogLevel::warning);
-  auto handlers = SignalHandlers::install(program.stop);
-  if (!handlers) {
-    log_error(handlers.error().message());
-    return exit_code::failed;
-  }
-  auto spawner = Spawner::create(program.scope);
-  if (!spawner) {
-    log_error(spawner.error().message());
-    return exit_code::failed;
-  }
+  AWM_TRY(const auto handlers, SignalHandlers::install(program.stop));
+  AWM_TRY(const auto spawner, Spawner::create(program.scope));
   ExitHooks hooks;
   auto progress = make_progress_view(style_of(options), program.scope);
   const RunEnvironment environment{.scope = program.scope,
                                    .stop = program.stop,
-                                   .spawner = **spawner,
+                                   .spawner = *spawner,
                                    .exit_hooks = hooks,
                                    .progress = progress.get()};
   auto summary = run(environment, options, given);
   progress->ended();
   hooks.run_all();
-  if (!summary) {
-    log_error(summary.error().message());
-    switch (summary.error().code) {
-      case Errc::invalid_input:
-      case Errc::not_found:
-      case Errc::already_exists:
-        return exit_code::usage;
-      case Errc::stopped:
-        return exit_code::interrupted;
-      default:
-        return exit_code::failed;
-    }
-  }
+  if (!summary) return std::unexpected(std::move(summary).error());
   constexpr int standard_output = 1;
   const std::size_t columns =
       sys::is_terminal(standard_output) ? static_cast<std::size_t>(sys::terminal_columns(standard_output)) : 160;
