@@ -200,6 +200,19 @@ bool is_secret(std::string_view key) {
   return rule != nullptr && rule->secret;
 }
 
+// Of "https://user:password@host/v1"; "" none.
+std::string password_of(std::string_view url) {
+  const auto scheme = url.find("://");
+  if (scheme == std::string_view::npos) return "";
+  url.remove_prefix(scheme + 3);
+  url = url.substr(0, url.find_first_of("/?#"));
+  const auto at = url.rfind('@');
+  if (at == std::string_view::npos) return "";
+  url = url.substr(0, at);
+  const auto colon = url.find(':');
+  return std::string(colon == std::string_view::npos ? url : url.substr(colon + 1));
+}
+
 std::string shown_value(std::string_view key, const Json& value) {
   if (is_secret(key)) return dump_json_python(masked(value));
   if (value.is_string()) return dump_json_python(without_credentials(value.get<std::string>()));
@@ -532,6 +545,7 @@ Result<Settings> load_settings(const SettingsFlags& flags, const Environment& en
   for (const auto& key : settings.llm.api_keys) {
     if (!is_placeholder(key)) log_hide_secret(key);
   }
+  if (const auto password = password_of(settings.llm.base_url); !password.empty()) log_hide_secret(password);
   return settings;
 }
 

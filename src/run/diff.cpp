@@ -67,6 +67,8 @@ Result<Picture> read_picture(const Scope& scope, const std::string& folder) {
     const auto id = string_or(*record, "instance_id", "");
     if (type == "header") {
       picture.header = *std::move(record);
+    } else if (type == "settings") {
+      picture.header.update(*record);
     } else if (type == "commit") {
       std::erase(picture.order, id);
       picture.order.push_back(id);

@@ -12,6 +12,7 @@
 #include "os/file.h"
 #include "os/log.h"
 #include "os/thread.h"
+#include "run/budget.h"
 #include "run/plan.h"
 #include "run/sandboxes.h"
 #include "swebench/eval_script.h"
@@ -220,6 +221,8 @@ class Evaluation {
     for (const auto& task : tasks_) {
       if (task.submitted && !task.patch.value_or("").empty()) AWM_CHECK(check_judgeable(*task.row));
     }
+    AWM_TRY(const auto budget, fit_workers(plan_.options.workers, "evaluate"));
+    plan_.options.workers = budget.workers;
     AWM_TRY(sandboxes_, Sandboxes::open(scope_, plan_, *env_.spawner, env_.stop));
     AWM_CHECK(
         write_run_metadata(output_dir_, plan_.options.run_id, join(options_.run.datasets, ","), options_.run.split));
@@ -247,16 +250,6 @@ class Evaluation {
     std::vector<EvalSummary> summaries;
     summaries.push_back(std::move(summary));
     return summaries;
-  }
-
-  static std::string run_id_of_now() {
-    std::string id;
-    constexpr std::size_t seconds_end = 19;
-    for (const char c : iso_time().substr(0, seconds_end)) {
-      if (c >= '0' && c <= '9') id += c;
-      if (c == 'T') id += '-';
-    }
-    return id;
   }
 
   [[nodiscard]] std::set<std::string> ids_of_tasks() const {
@@ -336,7 +329,7 @@ class Evaluation {
     const std::string folder = run_log_folder(output_dir_, plan_.options.run_id, model_, row.instance_id);
     if (skip(row, patch, folder, result)) return;
     const auto began = Clock::now();
-    for (int i = 0; i < options_.repeat && !env_.stop.draining(); ++i) {
+    for (int i = 0; i < options_.repeat && (i == 0 || !env_.stop.draining()); ++i) {
       const std::string place = i == 0 ? folder : join_path(folder, fmt::format("repeat-{}", i + 1));
       auto judged = judge_with_retries(row, patch, place, result, scope);
       const std::string word = judged ? std::string(to_string(judged->verdict)) : "error";

@@ -19,6 +19,12 @@ struct Journal::State {
   // Takes a record into the picture of the samples.
   void apply(const Json& record) {
     const auto type = string_or(record, "type", "");
+    if (type == "settings") {
+      for (const auto& [key, value] : record.items()) {
+        if (key != "type" && key != "time") header[key] = value;
+      }
+      return;
+    }
     const auto id = get_string(record, "instance_id");
     if (!id) return;
     auto& sample = samples[*id];

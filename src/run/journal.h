@@ -2,10 +2,11 @@
 // made again from it.
 //
 // One JSON object a line, each with "type" and "time". The first line is the header:
-// {"type":"header","schema":1,...,"settings":{...}}. Records of a sample carry "instance_id": started, patch, verdict,
-// error, release, commit. A sample is judged once its verdict record is on disk, whatever comes after; it is part of
-// the run's result once its commit record is there, and commits are in the order of the tasks. A last line without its
-// end is what a crash left: it is cut off when the journal is opened again.
+// {"type":"header","schema":1,...,"settings":{...}}; a later {"type":"settings",...} replaces what it has of the
+// header, when a resume changed it. Records of a sample carry "instance_id": started, patch, verdict, error, release,
+// commit. A sample is judged once its verdict record is on disk, whatever comes after; it is part of the run's result
+// once its commit record is there, and commits are in the order of the tasks. A last line without its end is what a
+// crash left: it is cut off when the journal is opened again.
 #pragma once
 
 #include <functional>
@@ -53,6 +54,7 @@ class Journal {
   // One record, whole. "time" is added. Errors: io, exhausted (disk full), closed; then nothing of it is in the file.
   Result<void> append(Json record, Durability durability = Durability::synced);
 
+  // The header, with what later settings records replaced. Not while another thread appends settings.
   [[nodiscard]] const Json& header() const;
   // As of opening plus what was appended since.
   [[nodiscard]] std::optional<SampleState> sample(const std::string& instance_id) const;

@@ -87,8 +87,9 @@ Result<void> Loop::supervise() {
     }
     Admission admission = Admission::go;
     if (more) {
+      const std::size_t live = live_;
       lock.unlock();
-      admission = hooks_.admit();
+      admission = hooks_.admit(live);
       lock.lock();
       if (admission == Admission::end) {
         ending_ = true;

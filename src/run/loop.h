@@ -50,8 +50,9 @@ struct LoopHooks {
   // On the caller's thread, positions in order, one at a time. Returns the memory from here on. An error ends the run
   // as `end` does, and the position does not count as committed.
   std::function<Result<LearnedPtr>(std::size_t position)> commit;
-  // On the caller's thread, before samples begin and every second while the answer is wait.
-  std::function<Admission()> admit;
+  // On the caller's thread, before samples begin and every second while the answer is wait. `live`: samples that are
+  // worked on.
+  std::function<Admission(std::size_t live)> admit;
 };
 
 struct LoopOutcome {

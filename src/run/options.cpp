@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/deadline.h"
 #include "base/json.h"
 #include "base/text.h"
 
@@ -59,6 +60,20 @@ bool take_seed(const Json& json, RunOptions& options) {
   return true;
 }
 
+constexpr std::string_view hidden_user = "***";
+
+void put_base_url(Json& json, const RunOptions& options) {
+  const std::string& url = options.base_url;
+  const auto scheme = url.find("://");
+  const auto host = scheme == std::string::npos ? 0 : scheme + 3;
+  const auto at = url.substr(0, url.find_first_of("/?#", host)).rfind('@');
+  if (at == std::string::npos || at < host) {
+    json = url;
+  } else {
+    json = url.substr(0, host).append(hidden_user).append(url.substr(at));
+  }
+}
+
 #define AWM_FIELD(name, member, matters)                                             \
   Field {                                                                            \
     name, matters, put_member<&RunOptions::member>, take_member<&RunOptions::member> \
@@ -75,7 +90,7 @@ const Field fields[] = {
     AWM_FIELD("config", config_file, false),
     AWM_FIELD("llm-config", llm_config, true),
     AWM_FIELD("model", model, true),
-    AWM_FIELD("base-url", base_url, false),
+    Field{"base-url", false, put_base_url, take_member<&RunOptions::base_url>},
     AWM_FIELD("api-key-env", api_key_env, false),
     AWM_FIELD("agent-class", agent_class, true),
     AWM_FIELD("max-iterations", max_iterations, true),
@@ -104,6 +119,16 @@ const Field fields[] = {
 };
 
 }  // namespace
+
+std::string run_id_of_now() {
+  constexpr std::size_t seconds_end = 19;
+  std::string id;
+  for (const char c : iso_time().substr(0, seconds_end)) {
+    if (c >= '0' && c <= '9') id += c;
+    if (c == 'T') id += '-';
+  }
+  return id;
+}
 
 Json to_json(const RunOptions& options) {
   Json json = Json::object();
@@ -136,6 +161,10 @@ Result<RunOptions> resume_options(const Json& header_settings, const RunOptions&
     return fail(Errc::invalid_input, "resume", options.resume_from,
                 "the settings differ from the run's own: " + differing,
                 "leave the options out to go on as before, or add --force");
+  }
+  if (contains(merged.base_url, "//" + std::string(hidden_user) + "@")) {
+    return fail(Errc::invalid_input, "resume", options.resume_from,
+                "the run's --base-url had a password, and a journal keeps none", "give --base-url again");
   }
   return merged;
 }

@@ -72,13 +72,16 @@ struct RunOptions {
   bool quiet = false;
 };
 
+// A name for a run that was given none, from the clock (UTC): 20260131-123456.
+std::string run_id_of_now();
+
 // What stands in the journal's header: everything that a result depends on, and where its input was. No secret is among
-// it.
+// it: of a base URL with a password, the password is left out.
 Json to_json(const RunOptions& options);
 
 // Options for going on with a run: those in `given` (option names without dashes, as on the command line) are the
 // person's, the rest are the header's. Errors: invalid_input naming each option that a result depends on and that
-// differs, unless options.force.
+// differs, unless options.force; or saying that a base URL's password was not kept.
 Result<RunOptions> resume_options(const Json& header_settings, const RunOptions& options,
                                   const std::vector<std::string>& given);
 

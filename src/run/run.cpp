@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <atomic>
 #include <set>
+#include <utility>
 
 #include "base/json.h"
 #include "base/text.h"
 #include "os/census.h"
-#include "os/limits.h"
 #include "os/log.h"
+#include "run/budget.h"
 #include "run/learner.h"
 #include "run/loop.h"
 #include "run/plan.h"
@@ -23,26 +24,9 @@
 namespace awm {
 namespace {
 
-// Descriptors that a run holds besides its samples: standard streams, journal, results, stop, spawner, HTTP, a reader
-// now and then.
-constexpr uint64_t base_descriptors = 24;
-// Of one worker at its most: two of a live sample (stream to the sandbox, events), a connection to the model, a sandbox
-// made ready ahead.
-constexpr uint64_t descriptors_per_worker = 4;
 constexpr uint64_t low_disk_bytes = uint64_t{256} << 20;
-
-std::string default_run_id() {
-  // 2026-01-31T12:34:56 → 20260131-123456
-  std::string id;
-  for (const char c : iso_time().substr(0, 19)) {
-    if (c == 'T') {
-      id += '-';
-    } else if (c >= '0' && c <= '9') {
-      id += c;
-    }
-  }
-  return id;
-}
+// With no sample live, so long do descriptors that others use keep the next from beginning.
+constexpr Seconds longest_shortage{120};
 
 // A run from its first check to its summary.
 class Run {
@@ -58,7 +42,9 @@ class Run {
       for (const auto& row : plan_.rows) AWM_CHECK(check_judgeable(row));
     }
     AWM_TRY(sandboxes_, Sandboxes::open(scope_, plan_, env_.spawner, env_.stop));
-    AWM_CHECK(check_limits());
+    AWM_TRY(const auto budget, fit_workers(options().workers, "run"));
+    plan_.options.workers = budget.workers;
+    descriptor_limit_ = budget.descriptor_limit;
     AWM_CHECK(open_http());
     AWM_CHECK(open_output());
     AWM_CHECK(open_model());
@@ -80,30 +66,14 @@ class Run {
 
   // --- before the first sample
   // -----------------------------------------------------------------------------------------
-  Result<void> check_limits() {
-    auto& workers = plan_.options.workers;
-    const auto needed = [&] { return base_descriptors + descriptors_per_worker * static_cast<uint64_t>(workers); };
-    AWM_TRY(auto budget, ensure_sufficient_file_descriptors(needed()));
-    if (!budget.sufficient) {
-      const uint64_t room = budget.soft_now > base_descriptors ? budget.soft_now - base_descriptors : 0;
-      const int fitting = static_cast<int>(room / descriptors_per_worker);
-      if (fitting < 1) return fail(Errc::exhausted, "run", "", budget.told, "raise the limit: ulimit -n 1024");
-      log_warning(fmt::format("{}; {} workers fit, instead of {}", budget.told, fitting, workers));
-      workers = fitting;
-    } else if (budget.soft_now != budget.soft_before) {
-      log_info(budget.told);
-    }
-    descriptor_limit_ = budget.soft_now;
-    return {};
-  }
-
   Result<void> open_output() {
     auto& options = plan_.options;
     if (plan_.earlier) {
       journal_ = std::move(plan_.earlier->journal);
       started_at_ = string_or(journal_->header(), "time", iso_time());
+      AWM_CHECK(record_changed_settings());
     } else {
-      if (options.run_id.empty()) options.run_id = default_run_id();
+      if (options.run_id.empty()) options.run_id = run_id_of_now();
       if (options.output_dir.empty()) options.output_dir = "runs/" + options.run_id;
       AWM_TRY(options.output_dir, absolute_path(options.output_dir));
       for (const auto* foreign : {"checkpoint.json", "results.jsonl"}) {
@@ -115,16 +85,11 @@ class Run {
       }
       AWM_CHECK(make_folders(output_dir()));
       started_at_ = iso_time();
-      const Json header{{"awm_version", AWM_VERSION},
-                        {"run_id", options.run_id},
-                        {"model_name", plan_.model_name},
-                        {"dataset_hash", plan_.dataset_hash},
-                        {"tasks", plan_.rows.size()},
-                        {"memory_lag", options.memory_lag},
-                        {"memory_hash", plan_.memory_at_start->hash()},
-                        {"host", sys::host_name()},
-                        {"time", started_at_},
-                        {"settings", to_json(options)}};
+      Json header = what_results_depend_on();
+      header["awm_version"] = AWM_VERSION;
+      header["run_id"] = options.run_id;
+      header["host"] = sys::host_name();
+      header["time"] = started_at_;
       AWM_TRY(journal_, Journal::create(scope_, output_dir(), header));
       const auto config = dump_json(config_view(options, plan_.model_name), 2) + "\n";
       if (auto written = write_file(join_path(output_dir(), "config.json"), config); !written) {
@@ -137,6 +102,28 @@ class Run {
     summary_.tasks = plan_.rows.size();
     summary_.strict_resources = options.strict_resources;
     return {};
+  }
+
+  [[nodiscard]] Json what_results_depend_on() const {
+    return Json{{"model_name", plan_.model_name},
+                {"dataset_hash", plan_.dataset_hash},
+                {"tasks", plan_.rows.size()},
+                {"memory_lag", options().memory_lag},
+                {"memory_hash", plan_.memory_at_start->hash()},
+                {"settings", to_json(options())}};
+  }
+
+  // What --force, or an option that no result depends on, made different holds for later resumes as well.
+  Result<void> record_changed_settings() {
+    Json now = what_results_depend_on();
+    bool changed = false;
+    for (const auto& [key, value] : now.items()) {
+      const Json* before = find_member(journal_->header(), key);
+      changed = changed || before == nullptr || *before != value;
+    }
+    if (!changed) return {};
+    now["type"] = "settings";
+    return journal_->append(std::move(now));
   }
 
   // Whatever a person must mend of the model's settings (a missing key) is told before anything is made.
@@ -191,7 +178,7 @@ class Run {
         const auto row = index.find(id);
         const auto state = journal_->sample(id);
         if (row != index.end() && state && !state->final_record.empty()) {
-          auto again_made = finished_sample(mending, plan_.rows[row->second], *state, scope_.child("sample"));
+          auto again_made = finished_sample(mending, plan_.rows[row->second], *state);
           if (again_made.experience) return *std::move(again_made.experience);
         }
         return fail(Errc::not_found, "resume", path, "it is gone, and so is what it could be made from");
@@ -216,7 +203,6 @@ class Run {
         const auto known = index.find(id);
         if (known != index.end()) results_[known->second] = sample_result_from_json(record);
       }
-      inductions_before_ = learner_->inductions();
     }
     for (std::size_t i = 0; i < plan_.rows.size(); ++i) {
       const auto& id = plan_.rows[i].instance_id;
@@ -293,7 +279,7 @@ class Run {
               {.work = [&](std::size_t position, const LearnedPtr& learned,
                            std::size_t) { return work_out(loop, position, learned); },
                .commit = [this](std::size_t position) { return commit(position); },
-               .admit = [this] { return admit(); }},
+               .admit = [this](std::size_t live) { return admit(live); }},
               learner_->history(static_cast<std::size_t>(options().memory_lag)));
     auto outcome = loop.run(todo_.size());
     if (prewarmer_) {
@@ -323,7 +309,7 @@ class Run {
     SampleResult result;
     if (state && is_finished(*state)) {
       // Judged by an earlier part of the run that ended before it was committed.
-      result = finished_sample(settings_, row, *state, scope_.child("sample"));
+      result = finished_sample(settings_, row, *state);
     } else {
       SampleTask task{.row = &row, .learned = learned};
       if (options().gold) task.given_patch = row.patch;
@@ -417,6 +403,13 @@ class Run {
     record["children"] = last_children_.load();
     record["resident_bytes"] = sys::resident_bytes();
     record["leaks"] = result->leaks;
+    if (options().max_budget_per_task > 0 && result->cost == 0 && result->usage.prompt_tokens > 0 &&
+        !result->cost_known && !std::exchange(price_missed_, true)) {
+      log_warning(
+          fmt::format("--max-budget-per-task has no effect: no price of {} is known (set input_cost_per_token "
+                      "and output_cost_per_token in its section of config.toml)",
+                      plan_.model_name));
+    }
     const bool changed = step.record.has_value();
     if (changed) record["learned"] = *std::move(step.record);
     AWM_CHECK(journal_->append(std::move(record), changed ? Durability::synced : Durability::lazy));
@@ -452,22 +445,38 @@ class Run {
     if (auto written = views_->write_checkpoint(checkpoint); !written) log_warning(written.error().message());
   }
 
-  Admission admit() {
+  // On the caller's thread; `live`: samples being worked on.
+  Admission admit(std::size_t live) {
     if (const auto disk = sys::disk_space(output_dir()); disk && disk->available < low_disk_bytes) {
-      const std::lock_guard lock(mutex_);
-      if (!summary_.gave_up) {
-        summary_.gave_up = Error{.code = Errc::exhausted,
-                                 .operation = "begin another sample in",
-                                 .object = output_dir(),
-                                 .cause = human_bytes(disk->available) + " of disk are left",
-                                 .remedy = "make room, and go on with --resume-from"};
-      }
-      return Admission::end;
+      return give_up("begin another sample in", output_dir(), human_bytes(disk->available) + " of disk are left",
+                     "make room, and go on with --resume-from");
     }
-    // Others, too, use descriptors of this process's limit: what is not there cannot be given to a sample.
+    // Whatever in this process uses descriptors: what is not there cannot be given to a sample.
     const uint64_t used = Ledger::process().count(ResourceKind::descriptor) + 3;
-    if (descriptor_limit_ > 0 && used + 2 > descriptor_limit_) return Admission::wait;
-    return Admission::go;
+    if (descriptor_limit_ == 0 || used + 2 <= descriptor_limit_) {
+      short_since_.reset();
+      return Admission::go;
+    }
+    const auto shortage = fmt::format("{} of {} descriptors are in use", used, descriptor_limit_);
+    if (!short_since_) {
+      short_since_ = Clock::now();
+      log_warning(shortage + ": no further sample begins until some are free");
+    }
+    if (live > 0) short_since_ = Clock::now();  // they will give theirs back
+    if (Clock::now() - *short_since_ < longest_shortage) return Admission::wait;
+    return give_up("begin another sample in", output_dir(), shortage, "raise ulimit -n, and go on with --resume-from");
+  }
+
+  Admission give_up(std::string operation, std::string object, std::string cause, std::string remedy) {
+    const std::lock_guard lock(mutex_);
+    if (!summary_.gave_up) {
+      summary_.gave_up = Error{.code = Errc::exhausted,
+                               .operation = std::move(operation),
+                               .object = std::move(object),
+                               .cause = std::move(cause),
+                               .remedy = std::move(remedy)};
+    }
+    return Admission::end;
   }
 
   // The census at a sample's end.
@@ -592,10 +601,11 @@ class Run {
   SampleSettings settings_;
   std::string started_at_;
   uint64_t descriptor_limit_ = 0;
+  std::optional<Clock::time_point> short_since_;  // when admission last saw too few descriptors, or a sample live then
+  bool price_missed_ = false;                     // told
 
   std::vector<std::size_t> todo_;  // indices of rows, in the order in which they are worked on
   std::size_t earlier_commits_ = 0;
-  std::size_t inductions_before_ = 0;
   std::size_t processed_ = 0;
   std::size_t passed_ = 0;
 

@@ -305,7 +305,6 @@ class SampleRun {
     if (auto written = record(std::move(json)); !written) {
       log_error(fmt::format("{}: the verdict ({}) could not be written to the journal: {}", row_.instance_id,
                             to_string(verdict), written.error().message()));
-      journal_failed_ = true;
     }
   }
 
@@ -392,7 +391,6 @@ class SampleRun {
   SampleResult result_;
   bool final_ = false;
   bool judging_ = false;
-  bool journal_failed_ = false;
   std::optional<LlmFailure> llm_failure_;
   std::string lost_error_;
 };
@@ -423,8 +421,6 @@ std::string_view to_string(SamplePhase phase) {
       return "agent";
     case SamplePhase::judging:
       return "judging";
-    case SamplePhase::ending:
-      return "ending";
   }
   return "";
 }
@@ -433,9 +429,8 @@ std::string sample_folder(const std::string& output_dir, const std::string& inst
   return join_path(join_path(output_dir, "samples"), instance_id);
 }
 
-SampleResult finished_sample(const SampleSettings& settings, const Row& row, const SampleState& state,
-                             const Scope& scope) {
-  return SampleRun({}, settings, {.row = &row}, scope).from_journal(state);
+SampleResult finished_sample(const SampleSettings& settings, const Row& row, const SampleState& state) {
+  return SampleRun({}, settings, {.row = &row}, Scope("finished")).from_journal(state);
 }
 
 SampleResult run_sample(const RunServices& services, const SampleSettings& settings, const SampleTask& task,

@@ -63,7 +63,7 @@ struct SampleResult {
 };
 
 // Where a sample is, for people who watch.
-enum class SamplePhase { connecting, agent, judging, ending };
+enum class SamplePhase { connecting, agent, judging };
 std::string_view to_string(SamplePhase phase);
 
 // Makes a sandbox for a row; connected already, or not. `purpose` is "agent" or "judge".
@@ -107,8 +107,7 @@ SampleResult run_sample(const RunServices& services, const SampleSettings& setti
                         const Scope& scope);
 
 // A sample that has an outcome in the journal: the result from there, its view written again. Nothing is run.
-SampleResult finished_sample(const SampleSettings& settings, const Row& row, const SampleState& state,
-                             const Scope& scope);
+SampleResult finished_sample(const SampleSettings& settings, const Row& row, const SampleState& state);
 
 // The sample's folder.
 std::string sample_folder(const std::string& output_dir, const std::string& instance_id);

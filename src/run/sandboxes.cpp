@@ -96,13 +96,6 @@ class DockerSandboxes : public Sandboxes {
     return make_docker_sandbox(settings, *engine_, spawner_, stop_, scope);
   }
 
-  std::optional<std::size_t> living() override {
-    const auto found = list_containers(*engine_, {std::string(label_prefix) + "run=" + plan_.options.run_id},
-                                       Deadline::in(sweep_limit));
-    if (!found) return std::nullopt;
-    return found->size();
-  }
-
  private:
   static constexpr Seconds engine_limit{20};
   static constexpr Seconds sweep_limit{60};

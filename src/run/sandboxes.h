@@ -26,9 +26,6 @@ class Sandboxes {
 
   // Not connected. `purpose` is "agent" or "judge". Errors: not_found (repository), invalid_input (row).
   virtual Result<std::unique_ptr<Sandbox>> make(const Row& row, std::string_view purpose, const Scope& scope) = 0;
-
-  // Containers and the like that live now and are this run's, as outside says; nullopt where it cannot be asked.
-  virtual std::optional<std::size_t> living() { return std::nullopt; }
 };
 
 }  // namespace awm

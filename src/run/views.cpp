@@ -12,6 +12,14 @@ namespace {
 
 constexpr std::string_view results_name = "results.jsonl";
 
+// Whether the file's first `size` bytes end with a line end: somebody may have edited it.
+Result<bool> ends_a_line(const Scope& scope, const std::string& path, uint64_t size) {
+  AWM_TRY(const auto file, sys::open(scope, path, sys::Open::read));
+  char last = 0;
+  AWM_TRY(const std::size_t count, sys::pread(file.get(), &last, 1, size - 1));
+  return count == 1 && last == '\n';
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Views>> Views::open(const Scope& scope, const std::string& output_dir, uint64_t results_bytes,
@@ -20,7 +28,11 @@ Result<std::unique_ptr<Views>> Views::open(const Scope& scope, const std::string
   const auto path = views->path(results_name);
   uint64_t size = 0;
   if (auto info = sys::stat(path)) size = info->size;
-  const bool whole = committed.empty() ? results_bytes == 0 : results_bytes > 0 && size >= results_bytes;
+  bool whole = committed.empty() ? results_bytes == 0 : results_bytes > 0 && size >= results_bytes;
+  if (whole && results_bytes > 0) {
+    AWM_TRY(const bool ends, ends_a_line(scope, path, results_bytes));
+    whole = ends;
+  }
   if (!whole || committed.empty()) {
     AWM_CHECK(remove_tree(path));
     results_bytes = 0;
@@ -38,14 +50,23 @@ Result<std::unique_ptr<Views>> Views::open(const Scope& scope, const std::string
 }
 
 Result<uint64_t> Views::add(const std::string& instance_id) {
-  AWM_TRY(const auto line, awm::read_file(join_path(sample_folder(folder_, instance_id), "result.json")));
-  if (auto written = results_.append(line); !written) {
-    // Half a line must not stand before the next one.
-    (void)sys::ftruncate(results_.fd(), bytes_);
-    return std::unexpected(std::move(written).error());
+  pending_.push_back(instance_id);
+  while (!pending_.empty()) {
+    const auto line = awm::read_file(join_path(sample_folder(folder_, pending_.front()), "result.json"));
+    if (!line) {
+      pending_.pop_front();
+      gap_ = true;
+      return std::unexpected(line.error());
+    }
+    if (auto written = results_.append(*line); !written) {
+      // Half a line must not stand before the next one.
+      (void)sys::ftruncate(results_.fd(), bytes_);
+      return std::unexpected(std::move(written).error());
+    }
+    bytes_ += line->size();
+    pending_.pop_front();
   }
-  bytes_ += line.size();
-  return bytes_;
+  return gap_ ? 0 : bytes_;
 }
 
 Result<void> Views::write_checkpoint(const Checkpoint& checkpoint) {

@@ -14,6 +14,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -34,7 +35,8 @@ class Views {
   static Result<std::unique_ptr<Views>> open(const Scope& scope, const std::string& output_dir, uint64_t results_bytes,
                                              const std::vector<std::string>& committed);
 
-  // Appends the sample's line (samples/ID/result.json). Returns the size of results.jsonl with it.
+  // Appends the sample's line (samples/ID/result.json), after those that could not be written before. Returns the size
+  // of results.jsonl with it; 0 when a line could not be had, so that a resume makes the file anew.
   Result<uint64_t> add(const std::string& instance_id);
   Result<void> write_checkpoint(const Checkpoint& checkpoint);
   Result<void> write_memory(const WorkflowMemory& memory);
@@ -50,6 +52,8 @@ class Views {
   std::string folder_;
   AppendFile results_;
   uint64_t bytes_ = 0;
+  std::deque<std::string> pending_;  // ids whose lines are to be written
+  bool gap_ = false;                 // a line could not be had
 };
 
 // config.json: the predecessor's thirteen keys, with what they mean here.

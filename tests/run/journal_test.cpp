@@ -67,6 +67,22 @@ TEST_F(JournalTest, AReleaseErrorStandsBesideTheVerdict) {
   EXPECT_EQ(journal->sample("a")->release_errors, std::vector<std::string>{"could not remove it"});
 }
 
+TEST_F(JournalTest, LaterSettingsReplaceThoseOfTheHeader) {
+  {
+    const auto journal = create();
+    ASSERT_TRUE(journal->append(Json{{"type", "settings"}, {"model_name", "m"}, {"settings", {{"workers", 2}}}}));
+    ASSERT_TRUE(journal->append(record("verdict", "a")));
+    ASSERT_TRUE(journal->append(Json{{"type", "settings"}, {"settings", {{"workers", 3}}}}));
+  }
+  const auto journal = open();
+  const auto& header = journal->header();
+  EXPECT_EQ(header["type"], "header");
+  EXPECT_EQ(header["run_id"], "r");
+  EXPECT_EQ(header["model_name"], "m");
+  EXPECT_EQ(header["settings"]["workers"], 3);
+  EXPECT_EQ(journal->sample("a")->stage, SampleState::Stage::judged);
+}
+
 TEST_F(JournalTest, EveryTornTailIsCutOffAndTheRestKept) {
   std::string whole;
   {

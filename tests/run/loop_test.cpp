@@ -35,7 +35,7 @@ class LoopTest : public ::testing::Test {
                        made_.push_back(std::make_shared<const Learned>());
                        return made_.back();
                      },
-                     .admit = [] { return Admission::go; }};
+                     .admit = [](std::size_t) { return Admission::go; }};
   }
 
   // Which snapshot a position saw.
@@ -150,7 +150,7 @@ TEST_F(LoopTest, AFailedCommitEndsTheRunAndIsTold) {
 
 TEST_F(LoopTest, NobodyBeginsUnlessAdmitted) {
   auto mine = hooks();
-  mine.admit = [] { return Admission::end; };
+  mine.admit = [](std::size_t) { return Admission::end; };
   Loop loop(scope, *stop_, {.workers = 2, .lag = 2}, mine, {});
   const auto outcome = loop.run(20);
   ASSERT_TRUE(outcome) << outcome.error();
