@@ -13,7 +13,10 @@ say() { echo "dockerd.sh: $*" >&2; }
 # Name of the engine's bridge, from the folder's name: short enough for the kernel, the same at start and stop.
 bridge_of() { printf 'awm%s' "$(printf %s "$1" | cksum | cut -d' ' -f1 | tail -c 9)"; }
 
-alive() { [ -f "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null; }
+# Whether the process whose id the file holds runs; one that nobody has reaped yet does not.
+alive() {
+  [ -f "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$(cat "$1")/status" 2>/dev/null
+}
 
 # Waits at most $2 tenths of a second until `$1` holds.
 wait_until() { for ((i = 0; i < $2; i++)); do eval "$1" && return 0; sleep 0.1; done; return 1; }
@@ -23,8 +26,8 @@ network_options() {
   local bridge octet
   bridge=$(bridge_of "$1")
   octet=$(($(printf %s "$1" | cksum | cut -d' ' -f1) % 200 + 20))
-  if command -v ip >/dev/null && ip link add "$bridge" type bridge 2>/dev/null; then
-    if ip addr add "10.213.$octet.1/24" dev "$bridge" && ip link set "$bridge" up; then echo "--bridge=$bridge"; return; fi
+  if command -v ip >/dev/null && { ip link show "$bridge" >/dev/null 2>&1 || ip link add "$bridge" type bridge 2>/dev/null; }; then
+    if ip addr replace "10.213.$octet.1/24" dev "$bridge" && ip link set "$bridge" up; then echo "--bridge=$bridge"; return; fi
     ip link del "$bridge" || true
   fi
   echo "--bridge=none"
@@ -36,6 +39,7 @@ start() {
   folder=$(cd "$folder" && pwd)
   [ ${#folder} -le 80 ] || { say "$folder: too long for a socket's path"; return 1; }
   alive "$folder/docker.pid" && { echo "unix://$folder/docker.sock"; return; }
+  rm -f "$folder/docker.sock" "$folder/containerd.sock" "$folder/docker.pid" "$folder/containerd.pid"  # of one that was killed
   # The engine ends with whoever started it, also when that is killed.
   local with_parent=()
   if [ -n "${AWM_DOCKERD_DIES_WITH_PARENT:-}" ] && setpriv --pdeathsig TERM true 2>/dev/null; then with_parent=(setpriv --pdeathsig TERM); fi
@@ -75,7 +79,7 @@ end_process() {
   local pid
   pid=$(cat "$file")
   kill "$pid" 2>/dev/null || true
-  wait_until "! kill -0 $pid 2>/dev/null || [ \"\$(cut -d' ' -f3 /proc/$pid/stat 2>/dev/null)\" = Z ]" 200 || kill -9 "$pid" 2>/dev/null || true
+  wait_until "! alive '$file'" 200 || kill -9 "$pid" 2>/dev/null || true
   rm -f "$file"
 }
 

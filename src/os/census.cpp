@@ -60,8 +60,9 @@ void numbers_in(const char* path, Each each) {
 
 }  // namespace
 
-Census take_census() {
+Census take_census(const Ledger& ledger) {
   Census census;
+  for (const auto& entry : ledger.entries()) census.owned.emplace(entry.kind, entry.id);
   numbers_in("/proc/self/fd", [&](long fd, int reader) {
     if (fd == reader) return;
     const std::string path = "/proc/self/fd/" + std::to_string(fd);
@@ -108,7 +109,7 @@ ResourceDifference compare_with_ledger(const Census& now, const Census* previous
                                        const std::vector<CensusItem>& inherited) {
   ResourceDifference difference;
   const auto entries = ledger.entries();
-  std::set<std::pair<ResourceKind, int64_t>> owned;
+  auto owned = now.owned;
   for (const auto& entry : entries) owned.emplace(entry.kind, entry.id);
   std::set<std::string> inherited_identities;
   for (const auto& item : inherited) inherited_identities.insert(item.identity);

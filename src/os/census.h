@@ -1,7 +1,10 @@
 // What the kernel says this process holds, compared with what the ledger says.
 #pragma once
 
+#include <cstdint>
+#include <set>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/ledger.h"
@@ -19,10 +22,13 @@ struct Census {
   std::vector<CensusItem> descriptors;
   std::vector<CensusItem> threads;
   std::vector<CensusItem> children;
+  // What the ledger had just before: another thread may give a thing back between the look at the kernel and the
+  // comparison.
+  std::set<std::pair<ResourceKind, int64_t>> owned;
 };
 
-// Reads /proc/self. The descriptor that reads is not counted.
-Census take_census();
+// Reads the ledger's list, then /proc/self. The descriptor that reads is not counted.
+Census take_census(const Ledger& ledger = Ledger::process());
 
 // Things that a library owns without telling, allowed up to a bound: {thread, "resolver", 1}.
 struct LibraryAllowance {
@@ -37,7 +43,8 @@ struct ResourceDifference {
   std::vector<LedgerEntry> vanished;  // the ledger has it, the kernel does not
 };
 
-// Compares; an unknown item counts only when `previous` (may be null) showed it with the same identity.
+// Compares; what the ledger has before or after the look is owned, so that nothing in the making or in the giving back
+// is called lost. An unknown item counts only when `previous` (may be null) showed it with the same identity.
 ResourceDifference compare_with_ledger(const Census& now, const Census* previous, const Ledger& ledger,
                                        const std::vector<LibraryAllowance>& allowances,
                                        const std::vector<CensusItem>& inherited);

@@ -76,14 +76,29 @@ int count(std::string_view name, std::string_view file) {
   return n;
 }
 
+namespace {
+// "NAME:REST" of a variable, split; empty where it is not set.
+std::pair<std::string, std::string> named_in(const char* variable) {
+  const char* value = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe): nobody writes the environment
+  const std::string text = value != nullptr ? value : "";
+  const auto colon = text.find(':');
+  if (colon == std::string::npos) return {};
+  return {text.substr(0, colon), text.substr(colon + 1)};
+}
+}  // namespace
+
 void crash_point(std::string_view name) {
-  static const std::string wanted = [] {
-    const char* value = std::getenv("AWM_CRASH");  // NOLINT(concurrency-mt-unsafe): nobody writes the environment
-    return std::string(value != nullptr ? value : "");
-  }();
-  if (wanted.empty() || !wanted.starts_with(name) || wanted.size() <= name.size() || wanted[name.size()] != ':') return;
+  static const auto crash = named_in("AWM_CRASH");
+  static const auto hold = named_in("AWM_HOLD");
+  if (name == hold.first) {
+    if (const int reached = ::open((hold.second + ".reached").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
+        reached >= 0)
+      ::close(reached);
+    while (::access(hold.second.c_str(), F_OK) == 0) ::usleep(2000);
+  }
+  if (name != crash.first) return;
   static std::atomic<int> calls{0};
-  const int number = std::atoi(wanted.c_str() + name.size() + 1);  // NOLINT(cert-err34-c): 0 is never reached
+  const int number = std::atoi(crash.second.c_str());  // NOLINT(cert-err34-c): 0 is never reached
   if (++calls == number) ::kill(::getpid(), SIGKILL);
 }
 

@@ -168,7 +168,9 @@ void inject(std::string_view name, std::string_view file, int skip, int times, i
 void clear();
 [[nodiscard]] bool enabled();
 // A place where this process may be made to die as by kill -9, for tests of what a crash leaves: the Nth call with this
-// name kills it where the environment has AWM_CRASH="name:N". Nothing where not built with AWM_FAULTS.
+// name kills it where the environment has AWM_CRASH="name:N". And where it may be held, for tests of what happens in
+// between: with AWM_HOLD="name:FILE" each call makes FILE.reached and waits until FILE is gone. Nothing where not built
+// with AWM_FAULTS.
 void crash_point(std::string_view name);
 // How many calls of `name` from `file` passed the gate since clear(): for "fail the Nth, for every N".
 [[nodiscard]] int count(std::string_view name, std::string_view file);

@@ -494,15 +494,26 @@ class Run {
     known.insert(known.end(), inherited_.children.begin(), inherited_.children.end());
     std::vector<LibraryAllowance> allowances;
     if (http_) allowances = http_->library_allowances();
-    const auto difference =
-        compare_with_ledger(now, previous_ ? &*previous_ : nullptr, Ledger::process(), allowances, known);
+    const auto unknown_in = [&](const Census& census, const Census& before) {
+      auto items = compare_with_ledger(census, &before, Ledger::process(), allowances, known).unknown;
+      std::erase_if(items, [this](const CensusItem& item) { return told_leaks_.contains(item.identity); });
+      return items;
+    };
     // The first census has nothing to be compared with: what it shows once may be passing.
-    if (previous_) {
-      for (const auto& item : difference.unknown) {
-        if (!told_leaks_.insert(item.what + "|" + item.identity).second) continue;
-        ++result.leaks;
-        log_warning(fmt::format("leak: {} {} ({}) that nobody owns", to_string(item.kind), item.id, item.what));
-      }
+    auto unknown = previous_ ? unknown_in(now, *previous_) : std::vector<CensusItem>();
+    // A folder that is being read, a program that is being started: gone in a moment. What is lost stays.
+    for (int look = 0; look < 20 && !unknown.empty(); ++look) {
+      (void)sys::poll({}, Deadline::in(Seconds{0.01}));
+      const auto again = unknown_in(take_census(), now);
+      std::erase_if(unknown, [&](const CensusItem& item) {
+        return std::none_of(again.begin(), again.end(),
+                            [&](const CensusItem& other) { return other.identity == item.identity; });
+      });
+    }
+    for (const auto& item : unknown) {
+      told_leaks_.insert(item.identity);
+      ++result.leaks;
+      log_warning(fmt::format("leak: {} {} ({}) that nobody owns", to_string(item.kind), item.id, item.what));
     }
     last_descriptors_ = now.descriptors.size();
     last_threads_ = now.threads.size();

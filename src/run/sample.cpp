@@ -260,6 +260,7 @@ class SampleRun {
       const std::unique_ptr<Sandbox> sandbox = *std::move(made);
       Result<void> judged = judge_in(*sandbox, judge_settings);
       result_.judge_seconds = Seconds(Clock::now() - began).count();
+      fault::crash_point("release");
       // Law 5: the verdict is on disk (finish() wrote it) before its sandbox is given back.
       note_release("judge", sandbox->close());
       if (judged) return {};

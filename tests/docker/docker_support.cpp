@@ -68,6 +68,8 @@ std::string output_of(const std::string& command) {
   return std::string(trim(out));
 }
 
+}  // namespace
+
 std::function<Result<std::string>()> pieces_of(const std::string& path) {
   std::shared_ptr<std::FILE> file(std::fopen(path.c_str(), "rbe"), [](std::FILE* f) {
     if (f != nullptr) std::fclose(f);
@@ -78,8 +80,6 @@ std::function<Result<std::string>()> pieces_of(const std::string& path) {
     return piece;
   };
 }
-
-}  // namespace
 
 EngineAddress address_of(const std::string& host) {
   EngineAddress address;
@@ -103,15 +103,17 @@ std::string why_no_docker() {
 }
 
 namespace {
-std::string host_image(const std::string& name, const std::string& packages) {
-  const std::string archive_name = "build/" + name + ".tar";
+// Path of the archive; "" with a failure noted.
+std::string host_archive(const std::string& name, const std::string& packages) {
   const std::string archive = output_of("cd '" AWM_SOURCE_DIR "' && AWM_TEST_IMAGE_PACKAGES='" + packages +
-                                        "' scripts/test_image.sh " + archive_name + " 2>/dev/null");
-  if (archive.empty()) {
-    ADD_FAILURE() << "scripts/test_image.sh made no image; run it to see why";
-    return "awm-test:none";
-  }
-  const auto path = std::string(AWM_SOURCE_DIR "/") + archive;
+                                        "' scripts/test_image.sh build/" + name + ".tar 2>/dev/null");
+  if (archive.empty()) ADD_FAILURE() << "scripts/test_image.sh made no image; run it to see why";
+  return archive.empty() ? "" : AWM_SOURCE_DIR "/" + archive;
+}
+
+std::string host_image(const std::string& name, const std::string& packages) {
+  const auto path = host_archive(name, packages);
+  if (path.empty()) return "awm-test:none";
   const auto image = "awm-test:" + read_text(path + ".key").substr(0, 12);
   const auto& engine = *docker_engine();
   const auto there = inspect_image(engine, image, Deadline::in(Seconds(60)));
@@ -124,6 +126,10 @@ std::string host_image(const std::string& name, const std::string& packages) {
   return image;
 }
 }  // namespace
+
+std::string docker_test_archive() {
+  return host_archive("test-image", "");
+}
 
 const std::string& docker_test_image() {
   static const std::string name = host_image("test-image", "");

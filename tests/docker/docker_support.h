@@ -1,6 +1,7 @@
 // The Docker engine that tests use, and the image that they run in.
 #pragma once
 
+#include <functional>
 #include <string>
 
 #include "docker/containers.h"
@@ -21,6 +22,11 @@ const std::string& docker_build_image();
 // An image made of nothing but these files ("name" → content; mode 0755), named awm-test-NAME; removed with the
 // program.
 std::string docker_made_image(const std::string& name, const std::vector<std::pair<std::string, std::string>>& files);
+
+// The archive of docker_test_image(), made where it is missing; "" with a failure noted when it cannot be.
+std::string docker_test_archive();
+// A file in pieces, for import_image.
+std::function<Result<std::string>()> pieces_of(const std::string& path);
 
 // "unix:///…" as an address.
 EngineAddress address_of(const std::string& host);

@@ -1,8 +1,8 @@
 // What a run keeps when things go wrong: releases that fail, kill -9 anywhere, signals.
 #include <set>
 
+#include "held_model.h"
 #include "os/sys.h"
-#include "run_awm.h"
 #include "support/faults.h"
 
 namespace awm::e2e {
@@ -95,7 +95,7 @@ TEST_P(Killed, AndResumedGivesWhatAnUndisturbedRunGives) {
   ::testing::Test::RecordProperty("killed", killed);
 }
 
-INSTANTIATE_TEST_SUITE_P(At, Killed, ::testing::Values("journal", "judge", "induction", "view"),
+INSTANTIATE_TEST_SUITE_P(At, Killed, ::testing::Values("journal", "judge", "release", "induction", "view"),
                          [](const auto& one) { return std::string(one.param); });
 
 TEST(KilledAtWork, InTheMiddleOfTheAgentTheSampleIsRunAgain) {
@@ -130,6 +130,41 @@ TEST(Workers, AndTheSandboxMadeAheadChangeNothing) {
   const auto diff = bench.process({program(), "diff", one.folder, four.folder});
   EXPECT_EQ(diff.status, ExitStatus::exited(0)) << diff.output;
   EXPECT_THAT(diff.output, HasSubstr("9 samples compared, 0 differences"));
+}
+
+TEST(ManySamples, UnderALowLimitHoldWhatAFewDid) {
+  Bench bench;
+  constexpr int limit = 64;
+  std::vector<Held> held;
+  for (const std::size_t count : {8, 40}) {
+    const Samples samples(bench, count, 0);
+    HeldModel model(samples.patch());
+    const auto place = bench.folder() / ("flat-" + std::to_string(count));
+    const auto argv =
+        run_of(bench, samples, model, place, {"--sandbox", "local", "--workers", "8", "--strict-resources"});
+    const auto outcome = Bench::read(bench.process(with_descriptors(limit, argv)), place);
+    EXPECT_EQ(outcome.status, ExitStatus::exited(0)) << outcome.output;
+    EXPECT_EQ(outcome.results.size(), count);
+    held.push_back(held_at_the_end(outcome));
+  }
+  EXPECT_EQ(held[0].leaks, 0);
+  EXPECT_EQ(held[1], held[0]);
+}
+
+TEST(DescriptorLimit, ThatFitsFewerWorkersIsToldAndOneThatFitsNoneIsRefused) {
+  Bench bench;
+  const Samples samples(bench, 2, 0);
+  HeldModel model(samples.patch());
+  const auto argv = [&](const std::string& name) {
+    return run_of(bench, samples, model, bench.folder() / name, {"--sandbox", "local", "--workers", "8"});
+  };
+  const auto fewer = Bench::read(bench.process(with_descriptors(40, argv("fewer"))), bench.folder() / "fewer");
+  EXPECT_EQ(fewer.status, ExitStatus::exited(0)) << fewer.output;
+  EXPECT_THAT(fewer.output, HasSubstr("4 workers fit, instead of 8"));
+  const auto none = bench.process(with_descriptors(25, argv("none")));
+  EXPECT_EQ(none.status, ExitStatus::exited(1)) << none.output;
+  EXPECT_THAT(none.output, HasSubstr("raise the limit: ulimit -n 1024"));
+  EXPECT_FALSE(exists(bench.folder() / "none"));
 }
 
 TEST(Diff, TellsWhatDiffers) {

@@ -10,6 +10,7 @@
 #include <cstdlib>
 
 #include "docker/docker_support.h"
+#include "docker/own_engine.h"
 #include "os/sys.h"
 #include "os/thread.h"
 #include "sandbox/docker_sandbox.h"
@@ -20,6 +21,7 @@ namespace {
 using testing::docker_engine;
 using testing::docker_test_image;
 using ::testing::HasSubstr;
+using testing::OwnEngine;
 using testing::TestFolder;
 
 const Scope scope{"test/engine-gone"};
@@ -77,91 +79,17 @@ TEST(KilledOwner, TakesItsContainersDownWithinSeconds) {
   EXPECT_EQ(inspect_container(engine, others->id(), within(20))->status, "running");
 }
 
-// An engine that the test may kill. Needs what scripts/dockerd.sh needs.
-class OwnEngine {
- public:
-  OwnEngine() {
-    if (testing::is_root() && std::system("command -v dockerd containerd >/dev/null 2>&1") == 0) start();
-  }
-  OwnEngine(const OwnEngine&) = delete;
-  OwnEngine& operator=(const OwnEngine&) = delete;
-  ~OwnEngine() {
-    engine_.reset();
-    if (started_) {
-      EXPECT_EQ(script("stop"), 0);
-    }
-  }
-  [[nodiscard]] bool is_there() const { return engine_ != nullptr; }
-  [[nodiscard]] const Engine& engine() const { return *engine_; }
-  [[nodiscard]] const std::string& image() const { return image_; }
-
-  // Ends dockerd and containerd as a crash would, with their containers.
-  void kill() const {
-    EXPECT_EQ(std::system(("kill -9 $(cat '" + (folder_ / "e/docker.pid") + "') && kill -9 $(cat '" +
-                           (folder_ / "e/containerd.pid") + "')")
-                              .c_str()),
-              0);
-    // Dead is who listens no more.
-    EXPECT_TRUE(testing::eventually([&] { return !sys::connect_unix(scope, folder_ / "e/docker.sock", within(5)); }));
-  }
-  // Politely, as `systemctl stop docker` does.
-  void shut_down() {
-    const auto pid = std::atoi(testing::read_text(folder_ / "e/docker.pid").c_str());
-    EXPECT_EQ(::kill(pid, SIGTERM), 0);
-    EXPECT_TRUE(
-        testing::eventually([&] { return !testing::path_exists(folder_ / "e/docker.pid"); }, std::chrono::seconds(60)));
-    EXPECT_EQ(std::system(("kill $(cat '" + (folder_ / "e/containerd.pid") + "')").c_str()), 0);
-  }
-
- private:
-  int script(const std::string& what) const {
-    return std::system(("'" AWM_SOURCE_DIR "/scripts/dockerd.sh' " + what + " '" + (folder_ / "e") +
-                        "' >/dev/null 2>'" + (folder_ / "log") + "' </dev/null")
-                           .c_str());
-  }
-  void start() {
-    started_ = true;
-    if (script("start") != 0) {
-      ADD_FAILURE() << testing::read_text(folder_ / "log");
-      return;
-    }
-    auto engine = Engine::connect(scope, testing::address_of("unix://" + (folder_ / "e/docker.sock")), within(20));
-    ASSERT_TRUE(engine) << engine.error();
-    engine_ = *std::move(engine);
-    // A shell and what it needs: small, so that it is there at once.
-    (void)folder_.write("root/testbed/file", "text\n");
-    (void)folder_.write("root/tmp/.keep", "");
-    const auto put =
-        "cd '" + (folder_ / "root") +
-        "' && for f in /bin/dash $(ldd /bin/dash | grep -o '/[^ ]*'); do mkdir -p .$(dirname $f) && cp -L $f .$f; done"
-        " && cp bin/dash bin/sh && tar -cf ../image.tar .";
-    ASSERT_EQ(std::system(put.c_str()), 0);
-    bool given = false;
-    const auto made = import_image(*engine_, image_, within(60), [&]() -> Result<std::string> {
-      return std::exchange(given, true) ? std::string() : testing::read_text(folder_ / "image.tar");
-    });
-    ASSERT_TRUE(made) << made.error();
-  }
-
-  TestFolder folder_;
-  bool started_ = false;
-  std::string image_ = "awm-test-small:1";
-  std::unique_ptr<Engine> engine_;
-};
-
 class EngineGone : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!own_.is_there()) {
-      if (std::getenv("CI") != nullptr) FAIL() << "CI must be able to start an engine of its own";
-      GTEST_SKIP() << "needs root, dockerd and containerd, for an engine of the test's own";
-    }
+    REQUIRE_OWN_ENGINE(own_);
+    image_ = own_.import_small_image();
     stop_ = *Stop::create(scope);
     spawner_ = *Spawner::create(scope);
   }
   std::unique_ptr<Sandbox> connected() {
     DockerSandboxSettings s;
-    s.image = own_.image();
+    s.image = image_;
     s.platform = "";
     s.pull = false;
     s.helper_folder = AWM_BIN_DIR;
@@ -173,6 +101,7 @@ class EngineGone : public ::testing::Test {
     return *std::move(made);
   }
   OwnEngine own_;
+  std::string image_;
   std::unique_ptr<Stop> stop_;
   std::unique_ptr<Spawner> spawner_;
 };
@@ -228,7 +157,7 @@ TEST_F(EngineGone, InTheMiddleOfCommandsIsLostForEachAndSaysSo) {
 TEST_F(EngineGone, BeforeAConnectIsUnavailable) {
   own_.kill();
   DockerSandboxSettings s;
-  s.image = own_.image();
+  s.image = image_;
   s.platform = "";
   s.helper_folder = AWM_BIN_DIR;
   auto made = make_docker_sandbox(s, own_.engine(), *spawner_, *stop_, scope);

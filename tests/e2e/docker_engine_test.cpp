@@ -1,0 +1,171 @@
+// Whole runs whose Docker engine goes away, whose program is killed, or whose descriptors are few. The model is held by
+// the test until as many samples are live as it wants.
+#include <csignal>
+
+#include "docker/own_engine.h"
+#include "held_model.h"
+#include "os/thread.h"
+#include "support/faults.h"
+
+namespace awm::e2e {
+namespace {
+
+using ::testing::HasSubstr;
+
+std::size_t containers_of_awm(const Engine& engine) {
+  const auto found = list_containers(engine, {std::string(label_prefix) + "run"}, Deadline::in(Seconds{60}));
+  EXPECT_TRUE(found) << found.error();
+  return found ? found->size() : 0;
+}
+
+class EngineOfARun : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    REQUIRE_OWN_ENGINE(own_);
+    image_ = own_.import_test_image();
+    bench_ = std::make_unique<Bench>();
+    bench_->set("DOCKER_HOST", own_.address());
+  }
+  // A run in the engine, on a thread of its own.
+  void begin(const Samples& samples, const HeldModel& model, std::vector<std::string> more) {
+    more.insert(more.end(), {"--sandbox", "docker", "--image", image_});
+    const auto argv = run_of(*bench_, samples, model, folder(), more);
+    auto thread =
+        Thread::start(scope(), "a run", [this, argv] { outcome_ = Bench::read(bench_->process(argv), folder()); });
+    ASSERT_TRUE(thread) << thread.error();
+    running_ = *std::move(thread);
+  }
+  const Outcome& finish() {
+    running_.join();
+    return outcome_;
+  }
+  [[nodiscard]] std::string folder() const { return bench_->folder() / "run"; }
+  Outcome resume() {
+    return Bench::read(bench_->process({program(), "run", "--resume-from", folder(), "--retry-errors"}), folder());
+  }
+
+  testing::OwnEngine own_;
+  std::string image_;
+  std::unique_ptr<Bench> bench_;
+  Thread running_;
+  Outcome outcome_;
+};
+
+TEST_F(EngineOfARun, StoppedBetweenVerdictAndReleaseLeavesTheVerdict) {
+  REQUIRE_FAULTS();
+  const Samples samples(*bench_, 1, 0);
+  HeldModel model(samples.patch());
+  const auto hold = bench_->folder().write("hold", "");
+  bench_->set("AWM_HOLD", "release:" + hold);
+  begin(samples, model, {});
+  ASSERT_TRUE(testing::eventually([&] { return exists(hold + ".reached"); }, std::chrono::minutes(2)));
+  own_.kill();
+  ASSERT_TRUE(sys::unlink(hold));
+  const auto& outcome = finish();
+  EXPECT_EQ(verdict(outcome, "free-0"), "PASS") << outcome.output;
+  ASSERT_TRUE(outcome.results.contains("free-0"));
+  EXPECT_THAT(string_or(outcome.results.at("free-0"), "release_error", ""), HasSubstr("judge sandbox: "));
+  EXPECT_EQ(outcome.status, ExitStatus::exited(0)) << outcome.output;
+  bench_->set("AWM_HOLD", "");
+  // The engine comes back with what it had; the next run sweeps it.
+  own_.start_again();
+  const auto again = resume();
+  EXPECT_EQ(again.status, ExitStatus::exited(0)) << again.output;
+  EXPECT_EQ(verdict(again, "free-0"), "PASS");
+  EXPECT_TRUE(testing::eventually([&] { return containers_of_awm(own_.engine()) == 0; }));
+}
+
+TEST_F(EngineOfARun, GoneUnderEightSamplesLosesNoVerdictAndTheRestAreErrors) {
+  const Samples samples(*bench_, 2, 8);
+  HeldModel model(samples.patch());
+  begin(samples, model, {"--workers", "8"});
+  ASSERT_TRUE(model.wait_for(8));
+  own_.kill();
+  model.release();
+  const auto& outcome = finish();
+  EXPECT_EQ(outcome.status, ExitStatus::exited(3)) << outcome.output;
+  ASSERT_EQ(outcome.results.size(), 10U) << outcome.output;
+  for (const auto& [id, line] : outcome.results) {
+    if (id.starts_with("free-")) {
+      EXPECT_EQ(verdict(outcome, id), "PASS");
+    } else {
+      EXPECT_EQ(verdict(outcome, id), "ERROR runtime") << id;
+      EXPECT_NE(string_or(line, "error", ""), "");
+    }
+  }
+  own_.start_again();
+  const auto again = resume();
+  EXPECT_EQ(again.status, ExitStatus::exited(0)) << again.output;
+  for (const auto& [id, line] : again.results) EXPECT_EQ(verdict(again, id), "PASS") << id;
+  EXPECT_EQ(again.results.size(), 10U);
+  EXPECT_TRUE(testing::eventually([&] { return containers_of_awm(own_.engine()) == 0; }));
+}
+
+TEST_F(EngineOfARun, RestartedUnderEightSamplesIsMadeUpForByAFreshTry) {
+  const Samples samples(*bench_, 0, 8);
+  HeldModel model(samples.patch());
+  begin(samples, model, {"--workers", "8"});
+  ASSERT_TRUE(model.wait_for(8));
+  own_.shut_down();
+  own_.start_again();
+  model.release();
+  const auto& outcome = finish();
+  EXPECT_EQ(outcome.status, ExitStatus::exited(0)) << outcome.output;
+  for (const auto& [id, line] : outcome.results) EXPECT_EQ(verdict(outcome, id), "PASS") << id;
+  EXPECT_EQ(outcome.results.size(), 8U);
+  EXPECT_TRUE(testing::eventually([&] { return containers_of_awm(own_.engine()) == 0; }));
+}
+
+TEST_F(EngineOfARun, OfAKilledProgramKeepsNoneOfItsEightContainers) {
+  const Samples samples(*bench_, 0, 8);
+  HeldModel model(samples.patch());
+  // Somebody else's container lives on.
+  ContainerSpec foreign;
+  foreign.image = image_;
+  foreign.entrypoint = {"sleep", "1000"};
+  foreign.network = "none";
+  foreign.labels = {{"somebody", "else"}};
+  auto others = UniqueContainer::create(own_.engine(), scope(), foreign, Deadline::in(Seconds{60}));
+  ASSERT_TRUE(others) << others.error();
+  ASSERT_TRUE(start_container(own_.engine(), others->id(), Deadline::in(Seconds{60})));
+
+  begin(samples, model, {"--workers", "8"});
+  ASSERT_TRUE(model.wait_for(8));
+  const auto live = list_containers(own_.engine(), {std::string(label_prefix) + "run"}, Deadline::in(Seconds{60}));
+  ASSERT_TRUE(live) << live.error();
+  ASSERT_EQ(live->size(), 8U);
+  const auto pid = std::atoi(live->front().labels.at(std::string(label_prefix) + "pid").c_str());
+  ASSERT_GT(pid, 1);
+  ASSERT_EQ(::kill(pid, SIGKILL), 0);
+  EXPECT_EQ(finish().status, ExitStatus::signalled(9));
+  EXPECT_TRUE(testing::eventually([&] { return containers_of_awm(own_.engine()) == 0; }))
+      << containers_of_awm(own_.engine()) << " are left";
+  EXPECT_EQ(inspect_container(own_.engine(), others->id(), Deadline::in(Seconds{20}))->status, "running");
+  model.release();
+  const auto again = resume();
+  EXPECT_EQ(again.status, ExitStatus::exited(0)) << again.output;
+  for (const auto& [id, line] : again.results) EXPECT_EQ(verdict(again, id), "PASS") << id;
+  EXPECT_EQ(again.results.size(), 8U);
+}
+
+TEST_F(EngineOfARun, OfManySamplesUnderALowLimitHoldsWhatAFewDid) {
+  constexpr int limit = 64;
+  std::vector<Held> held;
+  for (const std::size_t count : {8, 24}) {
+    const Samples samples(*bench_, count, 0);
+    HeldModel model(samples.patch());
+    const auto place = bench_->folder() / ("flat-" + std::to_string(count));
+    const auto argv = run_of(*bench_, samples, model, place,
+                             {"--sandbox", "docker", "--image", image_, "--workers", "8", "--strict-resources"});
+    const auto outcome = Bench::read(bench_->process(with_descriptors(limit, argv)), place);
+    EXPECT_EQ(outcome.status, ExitStatus::exited(0)) << outcome.output;
+    EXPECT_EQ(outcome.results.size(), count);
+    held.push_back(held_at_the_end(outcome));
+  }
+  EXPECT_EQ(held[0].leaks, 0);
+  EXPECT_EQ(held[1], held[0]);
+  EXPECT_EQ(containers_of_awm(own_.engine()), 0U);
+}
+
+}  // namespace
+}  // namespace awm::e2e
