@@ -32,7 +32,9 @@ int nesting(std::string_view text, int limit) {
   return deepest;
 }
 
+// A text of one line is a line of a file that the caller names: "line 1" would contradict it.
 std::string place(std::string_view text, std::size_t byte) {
+  if (text.find('\n') == std::string_view::npos) return "column " + std::to_string(std::min(byte, text.size()) + 1);
   std::size_t line = 1;
   std::size_t column = 1;
   for (std::size_t i = 0; i < std::min(byte, text.size()); ++i) {
@@ -98,6 +100,17 @@ void dump_python(const Json& json, std::string& out) {
   }
 }
 
+// The library quotes all of a broken string, which may be a whole patch: the end of it shows where it broke.
+std::string shorten_quote(std::string why) {
+  constexpr std::string_view mark = "; last read: '";
+  constexpr std::size_t room = 40;
+  const auto at = why.find(mark);
+  if (at == std::string::npos || why.size() - at - mark.size() <= room + 1) return why;
+  std::size_t from = why.size() - 1 - room;
+  while (from < why.size() && (static_cast<unsigned char>(why[from]) & 0xC0U) == 0x80U) ++from;
+  return why.substr(0, at + mark.size()) + "…" + why.substr(from);
+}
+
 }  // namespace
 
 Result<Json> parse_json(std::string_view text, std::string_view what, int max_depth) {
@@ -116,7 +129,7 @@ Result<Json> parse_json(std::string_view text, std::string_view what, int max_de
     }
     if (text.empty() || text.find_first_not_of(" \t\r\n") == std::string_view::npos) why = "empty";
     return fail(Errc::invalid_input, "parse", std::string(what),
-                "not valid JSON at " + place(text, e.byte > 0 ? e.byte - 1 : 0) + ": " + why);
+                "not valid JSON at " + place(text, e.byte > 0 ? e.byte - 1 : 0) + ": " + shorten_quote(std::move(why)));
   } catch (const nlohmann::json::exception& e) {
     return fail(Errc::invalid_input, "parse", std::string(what), e.what());
   }

@@ -87,6 +87,9 @@ class View : public ProgressListener {
     tokens_ += result.usage.prompt_tokens + result.usage.completion_tokens;
     workflows_ = news.workflows;
     learning_cost_ = news.learning_cost;
+    if (result.verdict == SampleVerdict::error && (style_ == ProgressStyle::plain || style_ == ProgressStyle::quiet)) {
+      log_warning(fmt::format("{}: {}", result.instance_id, line_of(result)));
+    }
     if (style_ == ProgressStyle::plain) {
       log_info(fmt::format("Result: {} - Success rate: {}/{} ({:.1f}%)", verdict_word(result), passed_, done_,
                            100.0 * static_cast<double>(passed_) / static_cast<double>(done_)));

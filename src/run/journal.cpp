@@ -59,14 +59,18 @@ Journal::~Journal() {
 
 Result<std::unique_ptr<Journal>> Journal::create(const Scope& scope, const std::string& folder, const Json& header) {
   const auto path = journal_path(folder);
-  if (exists(path)) {
+  const auto taken = [&] {
     return fail(Errc::already_exists, "start a run in", folder, "the folder holds another run",
                 "go on with it by --resume-from " + folder + ", or name another --output-dir");
-  }
+  };
+  if (exists(path)) return taken();
   auto state = std::make_unique<State>();
   state->path = path;
   AWM_TRY(state->file, AppendFile::open(scope, path));
-  AWM_CHECK(sys::try_lock(state->file.fd()));
+  // Of two that saw no journal only one gets the lock, and the other may get it when that one has ended.
+  if (!sys::try_lock(state->file.fd())) return taken();
+  AWM_TRY(const auto facts, sys::fstat(state->file.fd()));
+  if (facts.size > 0) return taken();
   Json first = header;
   first["type"] = "header";
   first["schema"] = journal_schema;

@@ -66,6 +66,28 @@ class Run {
 
   // --- before the first sample
   // -----------------------------------------------------------------------------------------
+  // Runs that begin in the same second get folders of their own.
+  Result<void> name_output() {
+    auto& options = plan_.options;
+    const std::string now = run_id_of_now();
+    std::string id = now;
+    if (!options.output_dir.empty()) {
+      AWM_TRY(options.output_dir, absolute_path(options.output_dir));
+    } else {
+      AWM_TRY(const auto runs, absolute_path("runs"));
+      AWM_CHECK(make_folders(runs));
+      for (int number = 2;; ++number) {
+        options.output_dir = join_path(runs, id);
+        auto made = sys::mkdir(options.output_dir);
+        if (made) break;
+        if (made.error().code != Errc::already_exists) return made;
+        id = fmt::format("{}-{}", now, number);
+      }
+    }
+    if (options.run_id.empty()) options.run_id = id;
+    return {};
+  }
+
   Result<void> open_output() {
     auto& options = plan_.options;
     if (plan_.earlier) {
@@ -73,9 +95,7 @@ class Run {
       started_at_ = string_or(journal_->header(), "time", iso_time());
       AWM_CHECK(record_changed_settings());
     } else {
-      if (options.run_id.empty()) options.run_id = run_id_of_now();
-      if (options.output_dir.empty()) options.output_dir = "runs/" + options.run_id;
-      AWM_TRY(options.output_dir, absolute_path(options.output_dir));
+      AWM_CHECK(name_output());
       for (const auto* foreign : {"checkpoint.json", "results.jsonl"}) {
         if (exists(join_path(output_dir(), foreign)) && !exists(journal_path(output_dir()))) {
           return fail(Errc::already_exists, "use", output_dir(),
@@ -369,8 +389,10 @@ class Run {
     if (!result.hopeless) return false;
     const std::lock_guard lock(mutex_);
     if (!summary_.gave_up) {
-      summary_.gave_up =
-          Error{.code = Errc::permission, .operation = "ask", .object = plan_.model_name, .cause = result.message};
+      summary_.gave_up = Error{.code = Errc::permission,
+                               .operation = "every further sample would fail alike",
+                               .object = {},
+                               .cause = result.message};
     }
     return true;
   }

@@ -15,6 +15,16 @@
 namespace awm {
 namespace {
 
+// The outcome for results.jsonl, in the words by which its users' scripts tell classes of failures apart.
+std::string old_words(const SampleResult& result) {
+  if (result.verdict == SampleVerdict::error || result.verdict == SampleVerdict::interrupted) {
+    return "Error: " + result.reason + ": " + result.message;
+  }
+  if (result.reason == "patch_failed") return "APPLY_PATCH_FAIL: " + result.message;
+  if (result.reason == "time_out") return "Timeout: " + result.message;
+  return result.message;
+}
+
 // A sample while it is worked on: the stages below read from top to bottom in run_sample().
 class SampleRun {
  public:
@@ -349,7 +359,7 @@ class SampleRun {
     Experience experience{.instance_id = row_.instance_id,
                           .problem_statement = row_.problem_statement,
                           .diff_patch = result_.patch,
-                          .test_output = result_.message,
+                          .test_output = old_words(result_),
                           .task_type = task_type_of(row_.problem_statement),
                           .timestamp = result_.timestamp,
                           .model_name = settings_.model_name};

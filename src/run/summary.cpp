@@ -129,6 +129,7 @@ std::string line_of(const SampleResult& result) {
   }
   if (result.judge_seconds > 0) text += fmt::format(", judge {}", human_seconds(result.judge_seconds));
   if (result.workflows_shown > 0) text += fmt::format(", {} workflows shown", result.workflows_shown);
+  if (result.workflows_left_out > 0) text += fmt::format(", {} left out for want of room", result.workflows_left_out);
   if (result.cost_known) text += fmt::format(", ${:.4f}", result.cost);
   return text;
 }

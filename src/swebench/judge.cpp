@@ -42,6 +42,15 @@ bool smells_of_full_disk(const std::string& output) {
          contains(output, "unable to write");
 }
 
+// git's first line of error, behind ": "; "" when there is none.
+std::string first_complaint(std::string_view output) {
+  constexpr std::size_t room = 160;
+  for (const auto line : split_lines(output)) {
+    if (line.starts_with("error: ")) return ": " + to_valid_utf8(line.substr(7, room));
+  }
+  return {};
+}
+
 std::string seconds_text(Seconds seconds) {
   return fmt::format("{:g}", seconds.count());
 }
@@ -66,7 +75,7 @@ class Judge {
     AWM_CHECK(check_judgeable(row_));
     AWM_CHECK(check_sandbox());
     AWM_TRY(const bool applied, apply());
-    if (!applied) return finish(JudgeVerdict::patch_failed, "the patch does not apply");
+    if (!applied) return finish(JudgeVerdict::patch_failed, "the patch does not apply" + why_not_);
     AWM_TRY(const std::string before, diff("before"));
     AWM_CHECK(make_script());
     AWM_TRY(const bool ended, run_tests());
@@ -128,6 +137,7 @@ class Judge {
       }
       note("Failed to apply patch to container: " + join(command, " ").substr(0, join(command, " ").rfind(' ')));
       full = full || smells_of_full_disk(done.output);
+      if (why_not_.empty()) why_not_ = first_complaint(done.output);
       last = "exit code " + std::to_string(done.exit_code) + "\n" + std::move(done.output);
     }
     if (full) AWM_CHECK(check_disk());
@@ -337,6 +347,7 @@ class Judge {
   const JudgeSettings& settings_;
   AppendFile log_;
   bool log_failed_ = false;
+  std::string why_not_;  // of the first way to apply the patch
   std::string script_;
   std::vector<std::string> left_out_;
   ExitStatus status_;

@@ -28,7 +28,7 @@ TEST(JsonTest, SaysWhereItIsWrong) {
   EXPECT_THAT(refusal("{\"a\": 1,\n  \"b\": }"), ::testing::StartsWith("not valid JSON at line 2, column 8: "));
   EXPECT_THAT(refusal(""), ::testing::HasSubstr("empty"));
   EXPECT_THAT(refusal(" \n "), ::testing::HasSubstr("empty"));
-  EXPECT_THAT(refusal("{\"a\": \"half"), ::testing::StartsWith("not valid JSON at line 1, column "));
+  EXPECT_THAT(refusal("{\"a\": \"half"), ::testing::StartsWith("not valid JSON at column "));
 }
 
 TEST(JsonTest, OneDocumentAndNoMore) {

@@ -1,6 +1,6 @@
 // What a model server can do wrong, through the real program: each ends in a recovery or in an error that says what was
 // wrong, and costs nothing else.
-#include "run_awm.h"
+#include "rows.h"
 
 namespace awm::e2e {
 namespace {
@@ -10,11 +10,6 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 const std::string task = "example__textkit-1";
-
-// Few tries, no waiting.
-std::string quick_config(std::string_view more = "") {
-  return "[llm]\nnum_retries = 3\nretry_min_wait = 0\nretry_max_wait = 0\nretry_multiplier = 1\n" + std::string(more);
-}
 
 struct Case {
   const char* name;

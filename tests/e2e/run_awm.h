@@ -98,6 +98,13 @@ class Bench {
     return read(process(std::move(argv)), out);
   }
 
+  // The options that name the server as the model, and `more`.
+  [[nodiscard]] std::vector<std::string> model_flags(std::vector<std::string> more) const {
+    more.insert(more.begin(),
+                {"--model", "openai/scripted", "--base-url", server_->url(), "--api-key-env", "AWM_REPLAY_KEY"});
+    return more;
+  }
+
   // awm run on the examples with `more` options, its model the server; results read back.
   Outcome run(std::vector<std::string> more, bool with_model = true) {
     const std::string out = folder_ / ("out" + std::to_string(++runs_));
@@ -106,12 +113,7 @@ class Bench {
         program(),         "run",          "--dataset", source("examples/tasks.jsonl"), "--repos",
         folder_ / "repos", "--output-dir", out};
     if (!elsewhere) argv.insert(argv.end(), {"--sandbox", "local"});
-    if (with_model) {
-      for (const auto& word : {std::string("--model"), std::string("openai/scripted"), std::string("--base-url"),
-                               server_->url(), std::string("--api-key-env"), std::string("AWM_REPLAY_KEY")}) {
-        argv.push_back(word);
-      }
-    }
+    if (with_model) more = model_flags(std::move(more));
     argv.insert(argv.end(), more.begin(), more.end());
     return read(process(std::move(argv)), out);
   }

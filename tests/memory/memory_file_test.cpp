@@ -112,8 +112,8 @@ TEST(MemoryFile, ThatIsBrokenIsNamedWithTheReason) {
   const struct {
     const char* text;
     const char* says;
-  } cases[] = {{"", "line 1"},
-               {"{\"workflows\": [", "line 1"},
+  } cases[] = {{"", "column 1: empty"},
+               {"{\"workflows\": [", "column 16"},
                {"{\"results\": []}", "no list \"workflows\""},
                {"\"text\"", "no list \"workflows\""},
                {"{\"workflows\": {\"a\": 1}}", "no list \"workflows\""},

@@ -58,7 +58,7 @@ TEST(Script, ErrorsNameFileAndKey) {
               HasSubstr("missing closing parenthesis"));
   EXPECT_THAT(error_of(R"({"match": {"text": "x"}, "steps": [{"repeat": 0}]})"),
               HasSubstr("step 1: repeat is 0 (it takes a number from 1 to 10000)"));
-  EXPECT_THAT(error_of("{"), HasSubstr("one.json: not valid JSON at line 1"));
+  EXPECT_THAT(error_of("{"), HasSubstr("one.json: not valid JSON at column 2"));
   EXPECT_THAT(read_scripts("/nonexistent.json", {}).error().message(), HasSubstr("/nonexistent.json"));
   const Files empty(std::map<std::string, std::string>{});
   EXPECT_THAT(read_scripts(empty.path(), {}).error().message(), HasSubstr("has no *.json"));
