@@ -15,7 +15,8 @@ bridge_of() { printf 'awm%s' "$(printf %s "$1" | cksum | cut -d' ' -f1 | tail -c
 
 # Whether the process whose id the file holds runs; one that nobody has reaped yet does not.
 alive() {
-  [ -f "$1" ] && kill -0 "$(cat "$1")" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$(cat "$1")/status" 2>/dev/null
+  local pid
+  pid=$(cat "$1" 2>/dev/null) && kill -0 "$pid" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null
 }
 
 # Waits at most $2 tenths of a second until `$1` holds.

@@ -42,5 +42,6 @@ void add_diff_command(CLI::App& app, CommandAction& action);
 void add_induce_command(CLI::App& app, CommandAction& action);
 void add_parse_log_command(CLI::App& app, CommandAction& action);
 void add_replay_command(CLI::App& app, CommandAction& action);
+void add_sweep_command(CLI::App& app, CommandAction& action);
 
 }  // namespace awm

@@ -34,6 +34,7 @@ int main(int argc, char** argv) {
   awm::add_diff_command(app, action);
   awm::add_parse_log_command(app, action);
   awm::add_replay_command(app, action);
+  awm::add_sweep_command(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

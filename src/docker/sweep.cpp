@@ -1,49 +1,28 @@
 #include "docker/sweep.h"
 
-#include <charconv>
 #include <chrono>
-#include <optional>
 
 #include "base/text.h"
-#include "os/file.h"
+#include "os/owner.h"
 #include "os/sys.h"
 
 namespace awm {
 namespace {
 
-// Field 22 of /proc/PID/stat (proc(5)); nullopt when there is no such process, or only what is left of it.
-std::optional<uint64_t> start_time_of(int64_t pid) {
-  const auto text = read_file("/proc/" + std::to_string(pid) + "/stat", 65536);
-  if (!text) return std::nullopt;
-  const auto name_end = text->rfind(')');
-  if (name_end == std::string::npos) return std::nullopt;
-  const auto fields = split(trim(std::string_view(*text).substr(name_end + 1)), ' ');
-  if (fields.size() < 20 || fields[0] == "Z" || fields[0] == "X") return std::nullopt;
-  uint64_t ticks = 0;
-  std::from_chars(fields[19].data(), fields[19].data() + fields[19].size(), ticks);
-  return ticks;
-}
-
-std::string boot_id() {
-  const auto text = read_file("/proc/sys/kernel/random/boot_id", 4096);
-  return text ? std::string(trim(*text)) : "";
-}
-
-std::string pid_namespace() {
-  return sys::readlink("/proc/self/ns/pid").value_or("");
-}
-
 int64_t now_s() {
   return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
-LeftoverVerdict judge(const ContainerSummary& container, const ContainerLabels& labels,
-                      const ContainerLabels& ourselves) {
-  const bool comparable =
-      !labels.boot_id.empty() && labels.boot_id == ourselves.boot_id && labels.pid_namespace == ourselves.pid_namespace;
-  if (comparable) {
-    const auto started = start_time_of(labels.pid);
-    return started && *started == labels.pid_start_time ? LeftoverVerdict::alive : LeftoverVerdict::owner_is_gone;
+LeftoverVerdict judge(const ContainerSummary& container, const ContainerLabels& labels, const OwnerMark& ourselves) {
+  // Of one boot and process namespace it is certain; that another boot has ended is not: the engine may be shared.
+  if (!labels.boot_id.empty() && labels.boot_id == ourselves.boot_id &&
+      labels.pid_namespace == ourselves.pid_namespace) {
+    const OwnerMark owner{.host = ourselves.host,
+                          .boot_id = labels.boot_id,
+                          .pid_namespace = labels.pid_namespace,
+                          .pid = static_cast<int>(labels.pid),
+                          .start_ticks = labels.pid_start_time};
+    return is_gone(owner, ourselves) ? LeftoverVerdict::owner_is_gone : LeftoverVerdict::alive;
   }
   if (labels.lease_until > 0 && labels.lease_until < now_s()) return LeftoverVerdict::lease_is_over;
   // A container of ours runs as long as its owner holds it; one that does not run and is not just being made has none.
@@ -73,18 +52,30 @@ std::string_view to_string(LeftoverVerdict verdict) {
 }
 
 ContainerLabels labels_of_this_process(std::string run_id, std::string sample_id, Seconds lease) {
-  const int pid = sys::pid();
+  const auto own = own_mark().value_or(OwnerMark{.host = "", .boot_id = "", .pid_namespace = "", .pid = sys::pid()});
   return {.run_id = std::move(run_id),
           .sample_id = std::move(sample_id),
-          .boot_id = boot_id(),
-          .pid = pid,
-          .pid_start_time = start_time_of(pid).value_or(0),
-          .pid_namespace = pid_namespace(),
+          .boot_id = own.boot_id,
+          .pid = own.pid,
+          .pid_start_time = own.start_ticks,
+          .pid_namespace = own.pid_namespace,
           .lease_until = now_s() + static_cast<int64_t>(lease.count())};
 }
 
+bool Leftover::removable(bool other_hosts) const {
+  switch (verdict) {
+    case LeftoverVerdict::owner_is_gone:
+      return true;
+    case LeftoverVerdict::lease_is_over:
+    case LeftoverVerdict::never_started:
+      return other_hosts;
+    default:
+      return false;
+  }
+}
+
 Result<std::vector<Leftover>> list_docker_leftovers(const Engine& engine, Deadline deadline) {
-  const auto ourselves = labels_of_this_process("", "");
+  AWM_TRY(const auto ourselves, own_mark());
   AWM_TRY(auto containers, list_containers(engine, {std::string(label_prefix) + "boot"}, deadline));
   std::vector<Leftover> list;
   for (auto& container : containers) {
@@ -96,15 +87,19 @@ Result<std::vector<Leftover>> list_docker_leftovers(const Engine& engine, Deadli
   return list;
 }
 
-Result<DockerSweep> sweep_docker_leftovers(const Engine& engine, bool dry_run, Deadline deadline) {
+Result<DockerSweep> sweep_docker_leftovers(const Engine& engine, const DockerSweepOptions& options, Deadline deadline) {
   AWM_TRY(auto found, list_docker_leftovers(engine, deadline));
+  const int64_t newest = now_s() - static_cast<int64_t>(options.older_than.count());
   DockerSweep sweep;
   for (auto& one : found) {
-    if (!one.removable()) {
+    const bool meant = (options.run.empty() || one.labels.run_id == options.run) &&
+                       one.container.name.starts_with(options.name_prefix) &&
+                       (options.older_than.count() <= 0 || one.container.created <= newest);
+    if (!meant || !one.removable(options.other_hosts)) {
       sweep.kept.push_back(std::move(one));
       continue;
     }
-    if (!dry_run) {
+    if (!options.dry_run) {
       if (auto gone = remove_container(engine, one.container.id, deadline); !gone) {
         sweep.problems.push_back(std::move(gone).error());
         continue;

@@ -26,9 +26,8 @@ struct Leftover {
   ContainerSummary container;
   ContainerLabels labels;
   LeftoverVerdict verdict = LeftoverVerdict::unknown;
-  [[nodiscard]] bool removable() const {
-    return verdict != LeftoverVerdict::alive && verdict != LeftoverVerdict::unknown;
-  }
+  // What the owner of another host, boot or namespace may still hold is only removable when asked for (`other_hosts`).
+  [[nodiscard]] bool removable(bool other_hosts) const;
 };
 
 // Every container with awm's labels, judged from this process's point of view. Others' containers are not among them.
@@ -39,7 +38,15 @@ struct DockerSweep {
   std::vector<Leftover> kept;
   std::vector<Error> problems;  // what could not be removed
 };
-// Removes those that are removable. Safe beside running awms, and beside another sweep.
-Result<DockerSweep> sweep_docker_leftovers(const Engine& engine, bool dry_run, Deadline deadline);
+struct DockerSweepOptions {
+  bool dry_run = false;
+  bool other_hosts = false;  // those of other hosts, boots and namespaces as well, once their lease is over
+  std::string run;           // only this run's; "" all
+  std::string name_prefix;   // only containers whose name begins so
+  Seconds older_than{0};     // only those made so long ago
+};
+
+// Removes those that are removable and meant. Safe beside running awms, and beside another sweep.
+Result<DockerSweep> sweep_docker_leftovers(const Engine& engine, const DockerSweepOptions& options, Deadline deadline);
 
 }  // namespace awm

@@ -20,7 +20,7 @@ extern "C" void awm_on_signal(int number) {
   int none = 0;
   first_signal.compare_exchange_strong(none, number);
   const bool again = stop->level() != StopLevel::none && number != SIGHUP;
-  stop->request(again ? StopLevel::cancel : StopLevel::drain);
+  stop->request(again || number == SIGTERM ? StopLevel::cancel : StopLevel::drain);
 }
 
 }  // namespace

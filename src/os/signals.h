@@ -7,7 +7,7 @@
 namespace awm {
 
 // Owns the handlers from construction to destruction (then the former ones are back). One at a time. SIGINT: drain, the
-// second cancels; SIGTERM: drain, the second cancels; SIGHUP: drain.
+// second cancels. SIGTERM: cancel at once, as who sends it (a cluster, systemd) kills soon after. SIGHUP: drain.
 class SignalHandlers {
  public:
   static Result<std::unique_ptr<SignalHandlers>> install(Stop& stop);

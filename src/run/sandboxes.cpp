@@ -59,7 +59,7 @@ class DockerSandboxes : public Sandboxes {
     AWM_TRY(const auto address, engine_address_from_environment());
     AWM_TRY(engine_, Engine::connect(scope.child("engine"), address, Deadline::in(engine_limit), &stop_));
     // The sweep is a second net: without it the run goes on.
-    auto swept = sweep_docker_leftovers(*engine_, false, Deadline::in(sweep_limit));
+    auto swept = sweep_docker_leftovers(*engine_, {}, Deadline::in(sweep_limit));
     if (!swept) log_warning("the sweep of left-over containers failed: " + swept.error().message());
     if (!swept) return {};
     for (const auto& one : swept->removed) {

@@ -8,8 +8,8 @@
 
 #include "base/text.h"
 #include "os/file.h"
+#include "os/owner.h"
 #include "os/sys.h"
-#include "sandbox/owner.h"
 
 namespace awm {
 namespace {
@@ -270,7 +270,7 @@ Result<void> Cgroup::close() noexcept {
   return first;
 }
 
-std::vector<std::string> sweep_cgroups(const CgroupPlaces& places) {
+std::vector<std::string> sweep_cgroups(const CgroupPlaces& places, bool dry_run) {
   std::vector<std::string> swept;
   const auto own = own_mark();
   if (!own) return swept;
@@ -281,8 +281,8 @@ std::vector<std::string> sweep_cgroups(const CgroupPlaces& places) {
       const auto owner = owner_of_name(name, *own);
       if (!owner || !is_gone(*owner, *own)) continue;
       const auto path = join_path(place.folder, name);
-      kill_members(path);
-      if (remove_group(path)) swept.push_back(path);
+      if (!dry_run) kill_members(path);
+      if (dry_run || remove_group(path)) swept.push_back(path);
     }
   }
   return swept;

@@ -65,8 +65,8 @@ class Cgroup {
 
 // "awm-<pid namespace>-<pid>-<start>-<number>": whose it is can be told from the name alone.
 std::string new_cgroup_name();
-// Removes groups of processes that are gone, with what lives in them. Returns their paths.
-std::vector<std::string> sweep_cgroups(const CgroupPlaces& places);
+// Removes groups of processes that are gone, with what lives in them. Returns their paths; with `dry_run` they stay.
+std::vector<std::string> sweep_cgroups(const CgroupPlaces& places, bool dry_run = false);
 // The places of this machine.
 CgroupPlaces cgroup_places();
 

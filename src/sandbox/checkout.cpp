@@ -9,8 +9,8 @@
 
 #include "base/text.h"
 #include "os/file.h"
+#include "os/owner.h"
 #include "os/sys.h"
-#include "sandbox/owner.h"
 
 namespace awm {
 namespace {
@@ -422,7 +422,7 @@ Result<Checkout> prepare_checkout(const CheckoutRequest& request, Spawner& spawn
   return builder.get();
 }
 
-std::vector<std::string> sweep_checkouts(const std::string& cache_folder) {
+std::vector<std::string> sweep_checkouts(const std::string& cache_folder, bool dry_run) {
   std::vector<std::string> swept;
   const auto building = join_path(cache_folder, "building");
   const auto own = own_mark();
@@ -433,7 +433,7 @@ std::vector<std::string> sweep_checkouts(const std::string& cache_folder) {
     const auto line = read_file(join_path(path, "owner"), 4096);
     const auto owner = line ? parse_owner_mark(*line) : std::nullopt;
     if (!owner || !is_gone(*owner, *own)) continue;
-    if (remove_tree(path)) swept.push_back(path);
+    if (dry_run || remove_tree(path)) swept.push_back(path);
   }
   return swept;
 }

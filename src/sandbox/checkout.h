@@ -42,8 +42,8 @@ inline constexpr const char* history_inside = "/.awm/history";
 Result<Checkout> prepare_checkout(const CheckoutRequest& request, Spawner& spawner, const Stop& stop,
                                   const Scope& scope, Deadline deadline);
 
-// Half-made entries of processes that are gone; returns their paths.
-std::vector<std::string> sweep_checkouts(const std::string& cache_folder);
+// Removes half-made entries of processes that are gone; returns their paths; with `dry_run` they stay.
+std::vector<std::string> sweep_checkouts(const std::string& cache_folder, bool dry_run = false);
 
 // How many hexadecimal digits git shows of an object name in a repository of so many objects (its default for
 // core.abbrev).

@@ -10,12 +10,12 @@
 #include "base/text.h"
 #include "os/file.h"
 #include "os/log.h"
+#include "os/owner.h"
 #include "os/sys.h"
 #include "sandbox/cgroup.h"
 #include "sandbox/checkout.h"
 #include "sandbox/helper_sandbox.h"
 #include "sandbox/local_mounts.h"
-#include "sandbox/owner.h"
 
 namespace awm {
 namespace {
@@ -407,10 +407,10 @@ Result<SandboxFacts> check_local_sandbox(Spawner& spawner, const Stop& stop, con
   return facts;
 }
 
-std::vector<std::string> sweep_local_leftovers(const std::string& cache_folder) {
+std::vector<std::string> sweep_local_leftovers(const std::string& cache_folder, bool dry_run) {
   std::vector<std::string> swept;
   // Groups first: what still runs in them uses the folders.
-  for (auto& path : sweep_cgroups(cgroup_places())) swept.push_back(std::move(path));
+  for (auto& path : sweep_cgroups(cgroup_places(), dry_run)) swept.push_back(std::move(path));
   LocalSandboxSettings settings;
   settings.cache_folder = cache_folder;
   const auto cache = cache_of(settings);
@@ -424,10 +424,10 @@ std::vector<std::string> sweep_local_leftovers(const std::string& cache_folder) 
       const auto line = read_file(join_path(path, "owner"), 4096);
       const auto owner = line ? parse_owner_mark(*line) : std::nullopt;
       if (!owner || !is_gone(*owner, *own)) continue;
-      if (remove_tree(path)) swept.push_back(path);
+      if (dry_run || remove_tree(path)) swept.push_back(path);
     }
   }
-  for (auto& path : sweep_checkouts(*cache)) swept.push_back(std::move(path));
+  for (auto& path : sweep_checkouts(*cache, dry_run)) swept.push_back(std::move(path));
   return swept;
 }
 

@@ -44,6 +44,34 @@ class EngineOfARun : public ::testing::Test {
     return Bench::read(bench_->process({program(), "run", "--resume-from", folder(), "--retry-errors"}), folder());
   }
 
+  // Somebody else's, which lives on whatever we do.
+  UniqueContainer foreign_container() {
+    ContainerSpec spec;
+    spec.image = image_;
+    spec.entrypoint = {"sleep", "1000"};
+    spec.network = "none";
+    spec.labels = {{"somebody", "else"}};
+    auto made = UniqueContainer::create(own_.engine(), scope(), spec, Deadline::in(Seconds{60}));
+    EXPECT_TRUE(made) << made.error();
+    EXPECT_TRUE(start_container(own_.engine(), made->id(), Deadline::in(Seconds{60})));
+    return *std::move(made);
+  }
+  // Kills the run whose containers live; they are listed.
+  std::vector<ContainerSummary> kill_owner(bool frozen) {
+    const auto live = list_containers(own_.engine(), {std::string(label_prefix) + "run"}, Deadline::in(Seconds{60}));
+    EXPECT_TRUE(live) << live.error();
+    for (const auto& one : *live) {
+      if (!frozen) break;
+      const auto paused = own_.engine().call("POST", "/containers/" + one.id + "/pause", "", Deadline::in(Seconds{60}));
+      EXPECT_TRUE(paused) << paused.error();
+    }
+    const auto pid = std::atoi(live->front().labels.at(std::string(label_prefix) + "pid").c_str());
+    EXPECT_GT(pid, 1);
+    EXPECT_EQ(::kill(pid, SIGKILL), 0);
+    EXPECT_EQ(finish().status, ExitStatus::signalled(9));
+    return *live;
+  }
+
   testing::OwnEngine own_;
   std::string image_;
   std::unique_ptr<Bench> bench_;
@@ -119,33 +147,40 @@ TEST_F(EngineOfARun, RestartedUnderEightSamplesIsMadeUpForByAFreshTry) {
 TEST_F(EngineOfARun, OfAKilledProgramKeepsNoneOfItsEightContainers) {
   const Samples samples(*bench_, 0, 8);
   HeldModel model(samples.patch());
-  // Somebody else's container lives on.
-  ContainerSpec foreign;
-  foreign.image = image_;
-  foreign.entrypoint = {"sleep", "1000"};
-  foreign.network = "none";
-  foreign.labels = {{"somebody", "else"}};
-  auto others = UniqueContainer::create(own_.engine(), scope(), foreign, Deadline::in(Seconds{60}));
-  ASSERT_TRUE(others) << others.error();
-  ASSERT_TRUE(start_container(own_.engine(), others->id(), Deadline::in(Seconds{60})));
-
+  const auto others = foreign_container();
   begin(samples, model, {"--workers", "8"});
   ASSERT_TRUE(model.wait_for(8));
-  const auto live = list_containers(own_.engine(), {std::string(label_prefix) + "run"}, Deadline::in(Seconds{60}));
-  ASSERT_TRUE(live) << live.error();
-  ASSERT_EQ(live->size(), 8U);
-  const auto pid = std::atoi(live->front().labels.at(std::string(label_prefix) + "pid").c_str());
-  ASSERT_GT(pid, 1);
-  ASSERT_EQ(::kill(pid, SIGKILL), 0);
-  EXPECT_EQ(finish().status, ExitStatus::signalled(9));
+  EXPECT_EQ(kill_owner(false).size(), 8U);
   EXPECT_TRUE(testing::eventually([&] { return containers_of_awm(own_.engine()) == 0; }))
       << containers_of_awm(own_.engine()) << " are left";
-  EXPECT_EQ(inspect_container(own_.engine(), others->id(), Deadline::in(Seconds{20}))->status, "running");
+  EXPECT_EQ(inspect_container(own_.engine(), others.id(), Deadline::in(Seconds{20}))->status, "running");
   model.release();
   const auto again = resume();
   EXPECT_EQ(again.status, ExitStatus::exited(0)) << again.output;
   for (const auto& [id, line] : again.results) EXPECT_EQ(verdict(again, id), "PASS") << id;
   EXPECT_EQ(again.results.size(), 8U);
+}
+
+TEST_F(EngineOfARun, WithContainersThatOutliveTheirRunIsSwept) {
+  const Samples samples(*bench_, 0, 2);
+  HeldModel model(samples.patch());
+  const auto others = foreign_container();
+  begin(samples, model, {"--workers", "2"});
+  ASSERT_TRUE(model.wait_for(2));
+  const auto left = kill_owner(true);  // frozen, a helper hears nothing of the end
+  model.release();
+  ASSERT_EQ(left.size(), 2U);
+  EXPECT_EQ(containers_of_awm(own_.engine()), 2U);
+  const auto dry = bench_->process({program(), "sweep", "--dry-run"});
+  EXPECT_EQ(dry.status, ExitStatus::exited(0)) << dry.output;
+  for (const auto& one : left) EXPECT_THAT(dry.output, HasSubstr("would remove container " + one.name + " (paused)"));
+  EXPECT_THAT(dry.output, HasSubstr("2 would be removed, 0 kept"));
+  EXPECT_EQ(containers_of_awm(own_.engine()), 2U);
+  const auto swept = bench_->process({program(), "sweep", "--sandbox", "docker"});
+  EXPECT_EQ(swept.status, ExitStatus::exited(0)) << swept.output;
+  EXPECT_THAT(swept.output, HasSubstr("2 removed, 0 kept"));
+  EXPECT_EQ(containers_of_awm(own_.engine()), 0U);
+  EXPECT_EQ(inspect_container(own_.engine(), others.id(), Deadline::in(Seconds{20}))->status, "running");
 }
 
 TEST_F(EngineOfARun, OfManySamplesUnderALowLimitHoldsWhatAFewDid) {

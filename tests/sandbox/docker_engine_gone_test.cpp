@@ -68,7 +68,7 @@ TEST(KilledOwner, TakesItsContainersDownWithinSeconds) {
   ::close(out[0]);
   EXPECT_EQ(count(engine, run), 4U);
   // While it lives, a sweep of another process leaves its containers alone.
-  const auto early = sweep_docker_leftovers(engine, false, within(60));
+  const auto early = sweep_docker_leftovers(engine, {}, within(60));
   ASSERT_TRUE(early) << early.error();
   EXPECT_EQ(count(engine, run), 4U);
 

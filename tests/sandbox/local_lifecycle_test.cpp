@@ -2,8 +2,8 @@
 #include <csignal>
 
 #include "local_support.h"
+#include "os/owner.h"
 #include "sandbox/cgroup.h"
-#include "sandbox/owner.h"
 #include "support/faults.h"
 
 namespace awm::testing {

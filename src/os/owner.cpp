@@ -1,4 +1,4 @@
-#include "sandbox/owner.h"
+#include "os/owner.h"
 
 #include <cerrno>
 #include <charconv>
