@@ -7,7 +7,7 @@
 #include <string>
 
 #include "httpd/server.h"
-#include "run_awm.h"
+#include "rows.h"
 
 namespace awm::e2e {
 
@@ -73,14 +73,6 @@ class HeldModel {
   bool released_ = false;
   std::unique_ptr<HttpServer> server_;  // last: its threads use the rest
 };
-
-inline Json example_row(const std::string& id) {
-  for (auto& row : read_lines(source("examples/tasks.jsonl"))) {
-    if (string_or(row, "instance_id", "") == id) return row;
-  }
-  ADD_FAILURE() << "there is no example " << id;
-  return Json::object();
-}
 
 // `held` rows of one example under names of their own, and `free` ones before them that are not held.
 class Samples {
