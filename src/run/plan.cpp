@@ -214,7 +214,7 @@ class Planner {
       if (before != plan_.dataset_hash) {
         if (!options.force) {
           return fail(Errc::invalid_input, "resume", options.output_dir,
-                      "the data set (" + join(options.datasets, ", ") + ") is not the one the run began with",
+                      "the data set is not the one the run began with: " + join(options.datasets, ", "),
                       "bring the old one back, or add --force");
         }
         log_warning("the data set is not the one the run began with; going on, as --force asks");
