@@ -13,11 +13,10 @@ say() { echo "dockerd.sh: $*" >&2; }
 # Name of the engine's bridge, from the folder's name: short enough for the kernel, the same at start and stop.
 bridge_of() { printf 'awm%s' "$(printf %s "$1" | cksum | cut -d' ' -f1 | tail -c 9)"; }
 
-# Whether the process whose id the file holds runs; one that nobody has reaped yet does not.
-alive() {
-  local pid
-  pid=$(cat "$1" 2>/dev/null) && kill -0 "$pid" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$pid/status" 2>/dev/null
-}
+# Whether this process runs; one that nobody has reaped yet does not.
+running() { [ -n "$1" ] && kill -0 "$1" 2>/dev/null && ! grep -q '^State:[[:space:]]*Z' "/proc/$1/status" 2>/dev/null; }
+# Whether the process does whose id the file holds.
+alive() { running "$(cat "$1" 2>/dev/null)"; }
 
 # Waits at most $2 tenths of a second until `$1` holds.
 wait_until() { for ((i = 0; i < $2; i++)); do eval "$1" && return 0; sleep 0.1; done; return 1; }
@@ -78,9 +77,9 @@ end_process() {
   local file=$1
   alive "$file" || { rm -f "$file"; return 0; }
   local pid
-  pid=$(cat "$file")
+  pid=$(cat "$file" 2>/dev/null) || return 0
   kill "$pid" 2>/dev/null || true
-  wait_until "! alive '$file'" 200 || kill -9 "$pid" 2>/dev/null || true
+  wait_until "! running $pid" 200 || kill -9 "$pid" 2>/dev/null || true
   rm -f "$file"
 }
 

@@ -83,7 +83,8 @@ Ledger::Token Ledger::add(ResourceKind kind, int64_t id, std::string name, const
 
 namespace {
 bool is_under(const std::string& path, std::string_view scope) {
-  return scope.empty() || (path.starts_with(scope) && (path.size() == scope.size() || path[scope.size()] == '/'));
+  return scope.empty() || (path.starts_with(scope) &&
+                           (path.size() == scope.size() || scope.ends_with('/') || path[scope.size()] == '/'));
 }
 }  // namespace
 

@@ -250,6 +250,7 @@ Result<UniqueFd> pull_lock(const Engine& engine, const Scope& scope, const std::
     if (deadline.passed()) {
       return fail(Errc::timed_out, "wait for image", ref, "another process has been pulling it all the time");
     }
+    if (engine.cancelled()) return std::unexpected(cancelled_error("wait for image", ref));
     const auto soon = sooner(deadline, Deadline::in(Seconds(0.1)));
     if (engine.stop() != nullptr) {
       AWM_CHECK(engine.stop()->sleep_until(soon));
@@ -363,7 +364,8 @@ Result<std::string> create_container(const Engine& engine, const ContainerSpec& 
   }
   // Engines before 1.41 know no platform here; the image's own was checked.
   if (!spec.platform.empty() && engine.speaks(1, 41)) path += separator + ("platform=" + url_encode(spec.platform));
-  auto reply = engine.call("POST", path, dump_json(body), deadline);
+  // Who broke it off would not know what is made all the same.
+  auto reply = engine.call("POST", path, dump_json(body), deadline, {.even_when_cancelled = true});
   if (!reply) return std::unexpected(about(std::move(reply).error(), "create a container of", spec.image));
   AWM_TRY(const auto json, parse_answer(reply->body, "the engine's answer to a container's creation"));
   auto id = string_or(json, "Id", "");

@@ -112,6 +112,7 @@ class EngineCall {
              const EngineCallOptions& options = {})
       : engine_(engine),
         stop_(options.even_when_stopped ? nullptr : engine.stop_),
+        cancel_(options.even_when_stopped || options.even_when_cancelled ? nullptr : engine.cancel_),
         what_(std::string(method) + " " + std::string(path.substr(0, path.find('?')))),
         method_(method),
         path_(path),
@@ -125,6 +126,7 @@ class EngineCall {
                   : sys::connect_tcp(scope, engine_.address_.host, engine_.address_.port, deadline_);
     if (!fd) return std::unexpected(explain_connect(std::move(fd).error()));
     fd_ = *std::move(fd);
+    if (cancel_ != nullptr) guard_ = cancel_->enlist([raw = fd_.get()] { sys::shutdown(raw); });
     return {};
   }
 
@@ -188,7 +190,7 @@ class EngineCall {
       if (buffer_.empty()) {
         AWM_TRY(const bool more, fill());
         if (!more) {
-          if (length_) return malformed("the answer ends before its length");
+          if (length_ || cancelled()) return malformed("the answer ends before its length");
           return {};
         }
       }
@@ -235,7 +237,10 @@ class EngineCall {
   }
 
   [[nodiscard]] int status() const { return status_; }
-  EngineStream take_stream() { return EngineStream{.socket = std::move(fd_), .already_read = std::move(buffer_)}; }
+  EngineStream take_stream() {
+    guard_.reset();
+    return EngineStream{.socket = std::move(fd_), .already_read = std::move(buffer_)};
+  }
 
  private:
   [[nodiscard]] Error explain_connect(Error error) const {
@@ -263,7 +268,10 @@ class EngineCall {
     return error;
   }
 
+  [[nodiscard]] bool cancelled() const { return cancel_ != nullptr && cancel_->requested(); }
+
   [[nodiscard]] Error lost(Error error) const {
+    if (cancelled()) return cancelled_error("engine", what_);
     if (error.code == Errc::timed_out || error.code == Errc::stopped) return error;
     error.code = Errc::lost;
     error.operation = "engine";
@@ -273,6 +281,7 @@ class EngineCall {
   }
 
   std::unexpected<Error> malformed(std::string cause) const {
+    if (cancelled()) return std::unexpected(cancelled_error("engine", what_));
     return fail(Errc::lost, "engine", what_, std::move(cause),
                 "see whether the engine was restarted (journalctl -u docker)");
   }
@@ -336,12 +345,14 @@ class EngineCall {
 
   const Engine& engine_;
   const Stop* stop_;
+  Cancel* cancel_;
   std::string what_;
   std::string headers_;
   std::string method_;
   std::string path_;
   Deadline deadline_;
   UniqueFd fd_;
+  Cancel::Guard guard_;  // ends before the descriptor
   std::string buffer_;
   int status_ = 0;
   std::optional<uint64_t> length_;
@@ -386,6 +397,12 @@ Result<std::unique_ptr<Engine>> Engine::connect(const Scope& scope, EngineAddres
   }
   if (api_number(least) > api_number(engine->version_.api)) engine->version_.api = least;
   return engine;
+}
+
+Engine Engine::with(Cancel& cancel) const {
+  Engine same = *this;
+  same.cancel_ = &cancel;
+  return same;
 }
 
 bool Engine::speaks(int major, int minor) const {

@@ -18,6 +18,7 @@
 #include "base/json_fwd.h"
 #include "base/ledger.h"
 #include "base/result.h"
+#include "os/cancel.h"
 #include "os/stop.h"
 #include "os/unique_fd.h"
 
@@ -46,7 +47,8 @@ struct EngineVersion {
 struct EngineCallOptions {
   std::vector<int> accept;                                   // statuses of 400 and above that are answers, not errors
   std::vector<std::pair<std::string, std::string>> headers;  // X-Registry-Auth and the like
-  bool even_when_stopped = false;                            // for giving back: a stop does not end it
+  bool even_when_stopped = false;                            // for giving back: neither stop nor cancel ends it
+  bool even_when_cancelled = false;                          // a cancel does not end it
   std::function<void()> on_head{};                           // called once the answer has begun
 };
 
@@ -69,6 +71,10 @@ class Engine {
   // permission (the docker group).
   static Result<std::unique_ptr<Engine>> connect(const Scope& scope, EngineAddress address, Deadline deadline,
                                                  const Stop* stop = nullptr);
+
+  // The same engine for one owner, whose calls `cancel` ends with Errc::closed. Borrowed; outlives it.
+  [[nodiscard]] Engine with(Cancel& cancel) const;
+  [[nodiscard]] bool cancelled() const { return cancel_ != nullptr && cancel_->requested(); }
 
   [[nodiscard]] const EngineVersion& version() const { return version_; }
   [[nodiscard]] const EngineAddress& address() const { return address_; }
@@ -102,6 +108,7 @@ class Engine {
   Scope scope_;
   EngineAddress address_;
   const Stop* stop_;
+  Cancel* cancel_ = nullptr;
   EngineVersion version_;
 };
 

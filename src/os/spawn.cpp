@@ -16,6 +16,7 @@
 #include <deque>
 #include <mutex>
 
+#include "os/cancel.h"
 #include "os/log.h"
 #include "os/sys.h"
 #include "os/thread.h"
@@ -252,7 +253,7 @@ void Child::kill() noexcept {
 }
 
 Result<ProcessOutput> run_process(Spawner& spawner, const Scope& scope, SpawnOptions options, Deadline deadline,
-                                  const Stop* stop, std::string_view input, std::size_t keep) {
+                                  const Stop* stop, std::string_view input, std::size_t keep, Cancel* cancel) {
   const std::string program = options.argv.empty() ? "" : options.argv.front();
   AWM_TRY(auto out, sys::pipe(scope, program + " output"));
   options.stdout_fd = out.second.get();
@@ -261,12 +262,16 @@ Result<ProcessOutput> run_process(Spawner& spawner, const Scope& scope, SpawnOpt
     AWM_TRY(in, sys::socket_pair(scope, program + " input"));
     options.stdin_fd = in.second.get();
   }
+  options.new_session = options.new_session || cancel != nullptr;  // ended as a group
   AWM_TRY(auto child, spawner.spawn(scope, options));
   out.second.reset();
   in.second.reset();
+  Cancel::Guard guard;
+  if (cancel != nullptr) guard = cancel->enlist([pid = child.pid()] { (void)sys::kill(-pid, SIGKILL); });
   ProcessOutput result;
   bool ended = false;
   const auto give_up = [&](Error error) -> Result<ProcessOutput> {
+    guard.reset();
     child.kill();
     return std::unexpected(std::move(error));
   };
@@ -299,6 +304,8 @@ Result<ProcessOutput> run_process(Spawner& spawner, const Scope& scope, SpawnOpt
       result.omitted_bytes += *got - take;
     }
   }
+  guard.reset();  // before the child is reaped, and its number another's
+  if (cancel != nullptr && cancel->requested()) return give_up(cancelled_error("run", program));
   auto status = child.wait(deadline, stop);
   if (!status) return give_up(std::move(status).error());
   result.status = *status;

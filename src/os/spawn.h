@@ -13,6 +13,8 @@
 
 namespace awm {
 
+class Cancel;
+
 struct SpawnOptions {
   std::vector<std::string> argv;         // argv[0] is looked up in PATH where it has no '/'
   std::vector<std::string> environment;  // "NAME=value"; the child gets exactly these
@@ -72,9 +74,9 @@ struct ProcessOutput {
 };
 
 // Runs a program of the host (git, bwrap --version) to its end, stdin empty unless `input` is given. For our own set-up
-// work, never for a task's commands.
+// work, never for a task's commands. `cancel`, where given, ends it and what it started (closed).
 Result<ProcessOutput> run_process(Spawner& spawner, const Scope& scope, SpawnOptions options, Deadline deadline,
                                   const Stop* stop = nullptr, std::string_view input = {},
-                                  std::size_t keep = std::size_t{16} << 20);
+                                  std::size_t keep = std::size_t{16} << 20, Cancel* cancel = nullptr);
 
 }  // namespace awm

@@ -8,10 +8,16 @@ Prewarmer::Prewarmer(const Scope& scope, Make make, Seconds connect_limit, std::
     : scope_(scope.child("prewarm")), make_(std::move(make)), connect_limit_(connect_limit), most_(most) {}
 
 void Prewarmer::work(Item& item, std::size_t position) noexcept {
-  auto sandbox = make_(position);
-  if (!sandbox) return;
-  item.sandbox = *std::move(sandbox);
-  item.ready = item.sandbox->connect(Deadline::in(connect_limit_)).has_value();
+  auto made = make_(position);
+  if (!made) return;
+  Sandbox* const sandbox = made->get();
+  {
+    const std::lock_guard lock(mutex_);
+    item.sandbox = *std::move(made);
+    if (item.given_up) return;
+  }
+  // Whoever gives it up from now on closes it, and that ends the connect.
+  item.ready = sandbox->connect(Deadline::in(connect_limit_)).has_value();
 }
 
 void Prewarmer::prepare(std::size_t position) {
@@ -26,16 +32,33 @@ void Prewarmer::prepare(std::size_t position) {
   items_.emplace(position, std::move(item));
 }
 
-std::unique_ptr<Sandbox> Prewarmer::take(std::size_t position) {
-  std::unique_ptr<Item> item;
+// The position begins: what was prepared for it, or null.
+std::unique_ptr<Prewarmer::Item> Prewarmer::begin(std::size_t position) {
+  const std::lock_guard lock(mutex_);
+  begun_ = std::max(begun_, position + 1);
+  const auto it = items_.find(position);
+  if (it == items_.end()) return nullptr;
+  auto item = std::move(it->second);
+  items_.erase(it);
+  return item;
+}
+
+// Closes it, in the making or ready, and waits for its thread.
+ReleaseReport Prewarmer::give_up(Item& item) noexcept {
+  Sandbox* sandbox = nullptr;
   {
     const std::lock_guard lock(mutex_);
-    begun_ = std::max(begun_, position + 1);
-    const auto it = items_.find(position);
-    if (it == items_.end()) return nullptr;
-    item = std::move(it->second);
-    items_.erase(it);
+    item.given_up = true;
+    sandbox = item.sandbox.get();
   }
+  if (sandbox != nullptr) (void)sandbox->close();
+  item.thread.join();
+  return item.sandbox ? item.sandbox->close() : ReleaseReport{};
+}
+
+std::unique_ptr<Sandbox> Prewarmer::take(std::size_t position) {
+  const auto item = begin(position);
+  if (!item) return nullptr;
   item->thread.join();
   if (!item->ready) {
     if (item->sandbox) (void)item->sandbox->close();
@@ -45,7 +68,7 @@ std::unique_ptr<Sandbox> Prewarmer::take(std::size_t position) {
 }
 
 void Prewarmer::forget(std::size_t position) {
-  if (const auto sandbox = take(position)) (void)sandbox->close();
+  if (const auto item = begin(position)) (void)give_up(*item);
 }
 
 ReleaseReport Prewarmer::close() noexcept {
@@ -57,9 +80,7 @@ ReleaseReport Prewarmer::close() noexcept {
   }
   ReleaseReport report;
   for (auto& [position, item] : items) {
-    item->thread.join();
-    if (!item->sandbox) continue;
-    auto one = item->sandbox->close();
+    auto one = give_up(*item);
     for (auto& problem : one.problems) report.problems.push_back(std::move(problem));
   }
   return report;

@@ -29,18 +29,22 @@ class Prewarmer {
   std::unique_ptr<Sandbox> take(std::size_t position);
 
   // The position has begun and asks for no more: what was prepared for it is given back, and nothing is prepared later.
+  // What is still in the making (an image that is being pulled) is broken off.
   void forget(std::size_t position);
 
-  // Closes what nobody took. Idempotent. Returns what could not be given back.
+  // Closes what nobody took, what is still in the making too. Idempotent. Returns what could not be given back.
   ReleaseReport close() noexcept;
 
  private:
   struct Item {
     Thread thread;
-    std::unique_ptr<Sandbox> sandbox;
-    bool ready = false;
+    std::unique_ptr<Sandbox> sandbox;  // set once, under the lock, before it is connected
+    bool given_up = false;             // under the lock: not to be connected any more
+    bool ready = false;                // read when the thread has been joined
   };
   void work(Item& item, std::size_t position) noexcept;
+  std::unique_ptr<Item> begin(std::size_t position);
+  ReleaseReport give_up(Item& item) noexcept;
 
   const Scope scope_;
   const Make make_;

@@ -27,8 +27,8 @@ bool is_object_name(std::string_view text) {
 
 class Git {
  public:
-  Git(Spawner& spawner, const Stop& stop, const Scope& scope, Deadline deadline)
-      : spawner_(spawner), stop_(stop), scope_(scope), deadline_(deadline) {}
+  Git(Spawner& spawner, const Stop& stop, const Scope& scope, Deadline deadline, Cancel* cancel)
+      : spawner_(spawner), stop_(stop), scope_(scope), deadline_(deadline), cancel_(cancel) {}
 
   std::string git_dir;
   std::vector<std::string> extra_environment;
@@ -51,7 +51,7 @@ class Git {
                            "GIT_CONFIG_KEY_1=core.fsmonitor",
                            "GIT_CONFIG_VALUE_1=false"};
     options.environment.insert(options.environment.end(), extra_environment.begin(), extra_environment.end());
-    auto done = run_process(spawner_, scope_, options, deadline_, &stop_, input, keep);
+    auto done = run_process(spawner_, scope_, options, deadline_, &stop_, input, keep, cancel_);
     if (!done && done.error().code == Errc::not_found) {
       return fail(Errc::unavailable, "run", "git", "it is not installed", "install it: apt-get install git");
     }
@@ -73,6 +73,7 @@ class Git {
   const Stop& stop_;
   const Scope& scope_;
   Deadline deadline_;
+  Cancel* cancel_;
 };
 
 // The folder with objects and refs: PATH itself when bare, PATH/.git, or what a .git file (worktree, submodule) points
@@ -113,8 +114,15 @@ std::string quoted_entry(const std::string& path) {
 
 class Builder {
  public:
-  Builder(const CheckoutRequest& request, Git& git, const Stop& stop, const Scope& scope, Deadline deadline)
-      : request_(request), git_(git), stop_(stop), scope_(scope), deadline_(deadline), cache_(request.cache_folder) {}
+  Builder(const CheckoutRequest& request, Git& git, const Stop& stop, const Scope& scope, Deadline deadline,
+          const Cancel* cancel)
+      : request_(request),
+        git_(git),
+        stop_(stop),
+        scope_(scope),
+        deadline_(deadline),
+        cancel_(cancel),
+        cache_(request.cache_folder) {}
 
   Result<Checkout> get() {
     std::string commit = request_.base_commit;
@@ -181,6 +189,7 @@ class Builder {
       if (deadline_.passed()) {
         return fail(Errc::timed_out, "wait for", path, "another process is preparing this checkout and does not end");
       }
+      if (cancel_ != nullptr && cancel_->requested()) return std::unexpected(cancelled_error("wait for", path));
       AWM_CHECK(stop_.sleep_until(sooner(deadline_, Deadline::in(Milliseconds(20)))));
     }
   }
@@ -400,6 +409,7 @@ class Builder {
   const Stop& stop_;
   const Scope& scope_;
   Deadline deadline_;
+  const Cancel* cancel_;
   std::string cache_;
   std::string build_;
   std::string suffix_;
@@ -416,9 +426,9 @@ int default_abbreviation(uint64_t objects) {
 }
 
 Result<Checkout> prepare_checkout(const CheckoutRequest& request, Spawner& spawner, const Stop& stop,
-                                  const Scope& scope, Deadline deadline) {
-  Git git(spawner, stop, scope, deadline);
-  Builder builder(request, git, stop, scope, deadline);
+                                  const Scope& scope, Deadline deadline, Cancel* cancel) {
+  Git git(spawner, stop, scope, deadline, cancel);
+  Builder builder(request, git, stop, scope, deadline, cancel);
   return builder.get();
 }
 

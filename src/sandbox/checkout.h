@@ -15,6 +15,7 @@
 
 #include "base/deadline.h"
 #include "base/result.h"
+#include "os/cancel.h"
 #include "os/spawn.h"
 #include "os/stop.h"
 
@@ -38,9 +39,9 @@ struct Checkout {
 inline constexpr const char* history_inside = "/.awm/history";
 
 // Thread-safe, and safe beside other processes: one makes an entry, the others wait for it. Errors: not_found
-// (repository, commit), unavailable (no git), exhausted (disk), stopped, timed_out.
+// (repository, commit), unavailable (no git), exhausted (disk), stopped, timed_out; closed when `cancel` ends it.
 Result<Checkout> prepare_checkout(const CheckoutRequest& request, Spawner& spawner, const Stop& stop,
-                                  const Scope& scope, Deadline deadline);
+                                  const Scope& scope, Deadline deadline, Cancel* cancel = nullptr);
 
 // Removes half-made entries of processes that are gone; returns their paths; with `dry_run` they stay.
 std::vector<std::string> sweep_checkouts(const std::string& cache_folder, bool dry_run = false);

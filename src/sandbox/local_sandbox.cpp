@@ -146,6 +146,7 @@ class LocalSandbox final : public HelperSandbox {
       if (made) return {};
       // Half-made, it is given back like a whole one.
       auto error = std::move(made).error();
+      if (cancel_.requested()) error = cancelled_error("start", "the sandbox");
       if (error.code == Errc::lost || error.code == Errc::timed_out) {
         if (auto said = end_of_story(); !said.empty() && error.cause.find(said) == std::string::npos)
           error.cause += ": " + said;
@@ -156,7 +157,8 @@ class LocalSandbox final : public HelperSandbox {
   }
 
   ReleaseReport close() noexcept override {
-    // First of all, so that calls in flight on other threads end.
+    // First of all, so that calls in flight on other threads end, a connect too.
+    cancel_.request();
     end_client();
     const std::lock_guard lock(close_mutex_);
     release();
@@ -180,7 +182,7 @@ class LocalSandbox final : public HelperSandbox {
                                     .uid = local_sandbox_uid,
                                     .gid = local_sandbox_uid,
                                     .give_away = as_root};
-      AWM_TRY(checkout, prepare_checkout(request, spawner_, stop_, scope_.child("checkout"), deadline));
+      AWM_TRY(checkout, prepare_checkout(request, spawner_, stop_, scope_.child("checkout"), deadline, &cancel_));
     }
     AWM_CHECK(make_state(cache));
     AWM_CHECK(make_groups());
@@ -364,6 +366,7 @@ class LocalSandbox final : public HelperSandbox {
   std::string state_;
   Ledger::Token state_token_;
   Child child_;
+  Cancel cancel_;  // by close()
   std::mutex close_mutex_;
   bool started_ = false;
   bool closed_ = false;

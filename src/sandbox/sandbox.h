@@ -126,7 +126,7 @@ class Sandbox {
                                    const std::function<Result<void>(std::string_view)>& take) = 0;
 
   // Gives everything back, once; later calls return the first report. Never throws; idempotent, thread-safe: a call in
-  // flight on another thread ends with Errc::closed.
+  // flight on another thread ends with Errc::closed, connect() too.
   virtual ReleaseReport close() noexcept = 0;
 };
 

@@ -480,6 +480,33 @@ TEST(EnsureImage, OfAnotherPlatformIsPulledForOursElseRefused) {
   ::unsetenv("XDG_CACHE_HOME");
 }
 
+TEST(EngineWithACancel, EndsItsCallsAndNobodyElses) {
+  std::atomic<int> waiting{0};
+  const Fake fake([&](const HttpdRequest& request) {
+    if (request.method == "DELETE") return HttpdResponse{.status = 204};
+    ++waiting;
+    return HttpdResponse{.body = "{}", .delay = std::chrono::hours(1)};
+  });
+  const auto engine = fake.connect();
+  ASSERT_TRUE(engine) << engine.error();
+  Cancel cancel;
+  const Engine ours = (*engine)->with(cancel);
+  Result<EngineReply> reply;
+  auto thread = Thread::start(scope, "call", [&] { reply = ours.call("GET", "/x", "", within(3600)); });
+  ASSERT_TRUE(thread) << thread.error();
+  EXPECT_TRUE(testing::eventually([&] { return waiting == 1; }));
+  cancel.request();
+  thread->join();
+  ASSERT_FALSE(reply);
+  EXPECT_EQ(reply.error().code, Errc::closed) << reply.error();
+  const auto later = ours.call("GET", "/y", "", within(3600));
+  ASSERT_FALSE(later);
+  EXPECT_EQ(later.error().code, Errc::closed) << later.error();
+  // What is given back, and what others ask, is not touched.
+  EXPECT_TRUE(remove_container(ours, "abc", within(30)));
+  EXPECT_TRUE((*engine)->call("DELETE", "/z", "", within(30)));
+}
+
 TEST(UniqueContainer, WhoseCreationHasNoAnswerIsTakenBackByName) {
   std::mutex mutex;
   std::vector<std::string> removed;

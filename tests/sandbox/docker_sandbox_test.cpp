@@ -301,6 +301,8 @@ TEST_F(DockerSandboxTest, APublishedImagesOwnCommitStaysAndTheFutureGoes) {
       run(*builder,
           "git branch -q upstream && git tag later && git remote add origin /nowhere && git update-ref "
           "refs/remotes/origin/main HEAD &&"
+          "git update-ref refs/remotes/gone/main HEAD && git symbolic-ref refs/remotes/gone/HEAD "
+          "refs/remotes/gone/main && "
           "git reset -q --hard " +
               repository.base +
               " && echo built >built && git add built && git -c user.name=a -c user.email=a@b commit -q -m SWE-bench"),

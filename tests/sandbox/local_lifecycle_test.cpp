@@ -1,8 +1,11 @@
 // Giving back: after failing system calls, after kill -9, by the sweep.
+#include <algorithm>
 #include <csignal>
 
+#include "base/text.h"
 #include "local_support.h"
 #include "os/owner.h"
+#include "os/thread.h"
 #include "sandbox/cgroup.h"
 #include "support/faults.h"
 
@@ -293,6 +296,33 @@ TEST_F(LocalLifecycleTest, WithoutUserNamespacesItSaysWhatToDo) {
                          "LocalHostileTest.CommandsHaveNo*' 2>&1 || true");
   EXPECT_THAT(said, HasSubstr("sysctl user.max_user_namespaces=15000")) << said;
   EXPECT_THAT(said, HasSubstr("[  SKIPPED ] 1 test")) << said;
+}
+
+// Somebody else prepares the same checkout, and takes his time.
+TEST_F(LocalLifecycleTest, CloseEndsAConnectThatWaits) {
+  ASSERT_TRUE(make_folders(*folder / "cache/locks"));
+  std::vector<UniqueFd> held;
+  const Scope others("test-others");
+  for (const auto& name : {base, base + "-64231"}) {
+    auto file = sys::open(others, *folder / "cache/locks/" + name, sys::Open::append);
+    ASSERT_TRUE(file) << file.error();
+    ASSERT_TRUE(sys::try_lock(file->get()));
+    held.push_back(*std::move(file));
+  }
+  auto sandbox = make(with_repository());
+  Result<void> connected;
+  auto thread = Thread::start(others, "connect", [&] { connected = sandbox->connect(Deadline::in(Seconds(3600))); });
+  ASSERT_TRUE(thread) << thread.error();
+  EXPECT_TRUE(eventually([&] {
+    const auto entries = Ledger::process().entries(scope.path() + "/");
+    return std::any_of(entries.begin(), entries.end(),
+                       [](const auto& entry) { return contains(entry.name, "/locks/"); });
+  }));
+  EXPECT_TRUE(sandbox->close().clean());
+  thread->join();
+  ASSERT_FALSE(connected);
+  EXPECT_EQ(connected.error().code, Errc::closed) << connected.error();
+  EXPECT_EQ(leftovers(), "");
 }
 
 TEST(LocalCheck, WithoutBubblewrapItSaysWhatToDo) {
