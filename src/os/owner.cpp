@@ -2,6 +2,7 @@
 
 #include <cerrno>
 #include <charconv>
+#include <chrono>
 #include <vector>
 
 #include "base/text.h"
@@ -10,6 +11,8 @@
 
 namespace awm {
 namespace {
+
+constexpr std::string_view owner_file = "owner";
 
 template <class Number>
 bool parse_whole(std::string_view text, Number& number) {
@@ -74,6 +77,36 @@ bool is_gone(const OwnerMark& mark, const OwnerMark& own) {
   // A failure to look, for want of descriptors for one, is no proof.
   if (!ticks) return ticks.error().os_errno == ENOENT || ticks.error().os_errno == ESRCH;
   return *ticks != mark.start_ticks;
+}
+
+Result<void> write_owner_file(const std::string& folder, const OwnerMark& mark) {
+  return write_new_file(join_path(folder, owner_file), to_line(mark));
+}
+
+Result<void> remove_owned_folder(const std::string& folder) {
+  std::optional<Error> first;
+  if (const auto names = sys::list_folder(folder)) {
+    for (const auto& name : *names) {
+      if (name == owner_file) continue;
+      if (auto gone = remove_tree(join_path(folder, name)); !gone && !first) first = std::move(gone).error();
+    }
+  }
+  if (first) return std::unexpected(*std::move(first));
+  return remove_tree(folder);
+}
+
+bool is_abandoned(const std::string& folder, const OwnerMark& own) {
+  const auto line = read_file(join_path(folder, owner_file), 4096);
+  if (line) {
+    const auto owner = parse_owner_mark(*line);
+    return owner && is_gone(*owner, own);
+  }
+  if (line.error().code != Errc::not_found) return false;
+  const auto info = sys::lstat(folder);
+  const auto names = sys::list_folder(folder);
+  if (!info || !names || !names->empty()) return false;
+  const auto age = std::chrono::system_clock::now().time_since_epoch() - std::chrono::nanoseconds(info->modified_ns);
+  return age > std::chrono::hours(1);
 }
 
 }  // namespace awm

@@ -27,4 +27,13 @@ std::optional<OwnerMark> parse_owner_mark(std::string_view line);
 // True only when it is certain: same host and an earlier boot, or same boot and process namespace and no such process.
 bool is_gone(const OwnerMark& mark, const OwnerMark& own);
 
+// A folder's owner is said in a file in it, written first.
+Result<void> write_owner_file(const std::string& folder, const OwnerMark& mark);
+// rm -rf of such a folder, the owner's file last: what a kill or a failure in between leaves is still known as whose it
+// was. not_found is fine.
+Result<void> remove_owned_folder(const std::string& folder);
+// True when its owner is gone; and for an empty folder of more than an hour ago that names none, whose owner was killed
+// just after making it or just before its removal.
+bool is_abandoned(const std::string& folder, const OwnerMark& own);
+
 }  // namespace awm

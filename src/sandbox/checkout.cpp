@@ -245,13 +245,13 @@ class Builder {
                                                           std::to_string(++number) + "-" + sys::random_hex(4));
     AWM_CHECK(sys::mkdir(build_));
     auto made = build_in(commit, own);
-    auto gone = remove_tree(build_);
+    auto gone = remove_owned_folder(build_);
     if (!made) return made;
     return gone;
   }
 
   Result<void> build_in(const std::string& commit, const OwnerMark& own) {
-    AWM_CHECK(write_new_file(join_path(build_, "owner"), to_line(own)));
+    AWM_CHECK(write_owner_file(build_, own));
     const auto entry = join_path(build_, "entry");
     const auto tree = join_path(entry, "tree");
     const auto history = join_path(entry, "history");
@@ -440,10 +440,8 @@ std::vector<std::string> sweep_checkouts(const std::string& cache_folder, bool d
   if (!own || !names) return swept;
   for (const auto& name : *names) {
     const auto path = join_path(building, name);
-    const auto line = read_file(join_path(path, "owner"), 4096);
-    const auto owner = line ? parse_owner_mark(*line) : std::nullopt;
-    if (!owner || !is_gone(*owner, *own)) continue;
-    if (dry_run || remove_tree(path)) swept.push_back(path);
+    if (!is_abandoned(path, *own)) continue;
+    if (dry_run || remove_owned_folder(path)) swept.push_back(path);
   }
   return swept;
 }

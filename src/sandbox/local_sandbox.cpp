@@ -283,7 +283,7 @@ class LocalSandbox final : public HelperSandbox {
     state_ = path;
     state_token_ = Ledger::process().add(ResourceKind::temp_folder, 0, path, scope_);
     group_name_ = new_cgroup_name();
-    AWM_CHECK(write_new_file(join_path(path, "owner"), to_line(own)));
+    AWM_CHECK(write_owner_file(path, own));
     for (const auto* part : {"scratch", "testbed"}) AWM_CHECK(sys::mkdir(join_path(path, part), 0755));
     const auto id = std::to_string(local_sandbox_uid);
     AWM_CHECK(write_new_file(
@@ -330,7 +330,7 @@ class LocalSandbox final : public HelperSandbox {
     cgroup_.kill_all();
     note(cgroup_.close());
     if (!state_.empty()) {
-      auto gone = remove_tree(state_);
+      auto gone = remove_owned_folder(state_);
       if (gone) {
         state_.clear();
         state_token_.release();
@@ -424,10 +424,8 @@ std::vector<std::string> sweep_local_leftovers(const std::string& cache_folder, 
     for (const auto& name : *names) {
       if (!name.starts_with(state_prefix)) continue;
       const auto path = join_path(live, name);
-      const auto line = read_file(join_path(path, "owner"), 4096);
-      const auto owner = line ? parse_owner_mark(*line) : std::nullopt;
-      if (!owner || !is_gone(*owner, *own)) continue;
-      if (dry_run || remove_tree(path)) swept.push_back(path);
+      if (!is_abandoned(path, *own)) continue;
+      if (dry_run || remove_owned_folder(path)) swept.push_back(path);
     }
   }
   for (auto& path : sweep_checkouts(*cache, dry_run)) swept.push_back(std::move(path));

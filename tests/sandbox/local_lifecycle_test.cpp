@@ -185,6 +185,35 @@ TEST_F(LocalLifecycleTest, TheSweepRemovesHalfMadeCheckoutsOfTheDead) {
   EXPECT_EQ(leftovers(), "cache/live/sandbox-2-x-y\ncache/building/two");
 }
 
+// A process that is killed, or a file system that refuses, in the middle of a removal.
+TEST_F(LocalLifecycleTest, AHalfDoneRemovalIsFinishedByTheNextSweep) {
+  REQUIRE_FAULTS();
+  const FaultScope faults;
+  auto dead = own_mark();
+  ASSERT_TRUE(dead) << dead.error();
+  dead->start_ticks += 1;
+  for (const auto* name : {"cache/building/one", "cache/live/sandbox-1-x-y"}) {
+    folder->write(std::string(name) + "/owner", to_line(*dead));
+    folder->write(std::string(name) + "/part/file", "half");
+  }
+  // Whatever order the folder has: the mark outlives what could not be removed.
+  fault::inject("rmdir", "file.cpp", 0, 2, EBUSY);
+  EXPECT_TRUE(sweep_local_leftovers(*folder / "cache").empty());
+  fault::clear();
+  EXPECT_EQ(leftovers(), "cache/live/sandbox-1-x-y\ncache/building/one");
+  EXPECT_EQ(sweep_local_leftovers(*folder / "cache").size(), 2u);
+  EXPECT_EQ(leftovers(), "");
+}
+
+TEST_F(LocalLifecycleTest, AFolderWithoutAMarkIsRemovedOnlyWhenItIsOldAndEmpty) {
+  host("mkdir -p cache/live/sandbox-1-new-x cache/live/sandbox-1-old-x cache/live/sandbox-1-full-x/part");
+  host("touch -d '2 hours ago' cache/live/sandbox-1-old-x cache/live/sandbox-1-full-x");
+  EXPECT_EQ(sweep_local_leftovers(*folder / "cache").size(), 1u);
+  EXPECT_EQ(leftovers().find("sandbox-1-old-x"), std::string::npos);
+  EXPECT_THAT(leftovers(), HasSubstr("sandbox-1-new-x"));
+  EXPECT_THAT(leftovers(), HasSubstr("sandbox-1-full-x"));
+}
+
 TEST(OwnerMark, IsGoneOnlyWhenThatIsCertain) {
   const auto own = own_mark();
   ASSERT_TRUE(own) << own.error();
