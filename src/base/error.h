@@ -37,7 +37,7 @@ struct Error {
   int os_errno = 0;       // errno, where the system said it; else 0
   int http_status = 0;    // status, where a server said it; else 0
 
-  // One line: "operation object: cause (remedy)". Line breaks in the parts become spaces.
+  // One line: "operation object: cause (remedy)". Line breaks and other control characters become spaces.
   [[nodiscard]] std::string message() const;
 
   // The same error, said of a wider undertaking: `while_doing` goes in front of the cause.

@@ -7,6 +7,19 @@
 #include "run/diff.h"
 
 namespace awm {
+namespace {
+
+// A value of a run, below its first line: what agents and servers wrote must not steer a terminal.
+std::string shown(const std::string& value) {
+  if (value.empty()) return "(none)";
+  std::string text = to_valid_utf8(value);
+  for (char& c : text) {
+    if ((static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') || c == 0x7F) c = ' ';
+  }
+  return replace_all(text, "\n", "\n     ");
+}
+
+}  // namespace
 
 void add_diff_command(CLI::App& app, CommandAction& action) {
   CLI::App* command = app.add_subcommand("diff", "compare two runs: verdicts, patches, memory, journals");
@@ -29,8 +42,7 @@ void add_diff_command(CLI::App& app, CommandAction& action) {
         return exit_code::usage;  // 1 says that they differ
       }
       for (const auto& one : diff->differences) {
-        print_out(one.where + "\n  A: " + (one.a.empty() ? "(none)" : replace_all(one.a, "\n", "\n     ")) +
-                  "\n  B: " + (one.b.empty() ? "(none)" : replace_all(one.b, "\n", "\n     ")) + "\n");
+        print_out(shown(one.where) + "\n  A: " + shown(one.a) + "\n  B: " + shown(one.b) + "\n");
       }
       print_out(std::to_string(diff->samples) + " samples compared, " + std::to_string(diff->differences.size()) +
                 " differences\n");

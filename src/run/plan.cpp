@@ -52,11 +52,35 @@ class Planner {
     AWM_CHECK(check_options());
     AWM_CHECK(read_tasks());
     AWM_CHECK(read_files());
+    AWM_CHECK(check_repositories());
     AWM_CHECK(check_same_run());
     return std::move(plan_);
   }
 
  private:
+  // Containers bring their repositories along. A local run with none of them would end in nothing but errors; one that
+  // lacks some is told now, and not when their turn has come.
+  Result<void> check_repositories() const {
+    if (plan_.options.sandbox != "local" || plan_.earlier) return {};
+    std::set<std::string> missing;
+    std::optional<Error> first;
+    bool any = false;
+    for (const auto& row : plan_.rows) {
+      if (missing.contains(row.repo)) continue;
+      auto found = repository_of(plan_, row);
+      any = any || found;
+      if (found) continue;
+      missing.insert(row.repo);
+      log_debug(found.error().message());
+      if (!first) first = std::move(found).error();
+    }
+    if (!first) return {};
+    if (!any) return std::unexpected(*std::move(first));
+    log_warning(fmt::format("{} repositories are missing, and their tasks will end in errors: {}", missing.size(),
+                            join(std::vector<std::string>(missing.begin(), missing.end()), ", ")));
+    return {};
+  }
+
   // What a run is resumed with must be what it began with, wherever it now comes from.
   Result<void> check_same_run() const {
     if (!plan_.earlier) return {};

@@ -65,6 +65,23 @@ TEST(BadRows, AreNamedWithFileLineSampleAndKeyBeforeAnythingBegins) {
                  {"choose example__textkit-11: no row has this instance id (did you mean example__textkit-1?)"});
 }
 
+TEST(BadRepositories, NoneIsRefusedAndSomeAreTold) {
+  Bench bench;
+  bench.serve();
+  auto foreign = example_row("example__logsift-1");
+  foreign["repo"] = "nobody/nothing";
+  const auto none = write_rows(bench.folder() / "none.jsonl", {foreign});
+  expect_refused(bench, bench.run_on(none, bench.model_flags({})),
+                 {"find the repository nobody/nothing: there is no " + bench.folder().path() +
+                  "/repos/nobody__nothing (git clone it there"});
+  const auto some = write_rows(bench.folder() / "some.jsonl", {foreign, example_row(task)});
+  const auto outcome = bench.run_on(some, {"--gold"});
+  EXPECT_EQ(outcome.status, ExitStatus::exited(3)) << outcome.output;
+  EXPECT_THAT(outcome.output,
+              HasSubstr("1 repositories are missing, and their tasks will end in errors: nobody/nothing"));
+  EXPECT_EQ(verdict(outcome, task), "PASS") << outcome.output;
+}
+
 TEST(BadMemory, IsRefusedOrCutDownAndSaid) {
   Bench bench;
   bench.serve();
@@ -253,6 +270,28 @@ TEST(HostileAgent, GetsNowhereAndItsWorkIsKept) {
   EXPECT_EQ(trim(left.output), "0");
 }
 
+// What tests print, and what a row calls them, ends in files; a terminal is steered by none of it.
+TEST(HostileTests, KillAndPrintWhatTheyLike) {
+  Bench bench;
+  auto row = example_row(task);
+  row["eval_script"] = with_tests(row,
+                                  "printf '\\377\\376 \\033[31mred\\033[2J\\033]0;title\\007 \\000 bytes\\n'; "
+                                  "(setsid sleep 1000 >/dev/null 2>&1 &); kill -9 -1");
+  auto named = row;
+  named["instance_id"] = "example__textkit-named";
+  auto names = *parse_json(string_or(row, "FAIL_TO_PASS", ""), "names");
+  names.push_back("test_\033[2J\033]0;title\007");
+  named["FAIL_TO_PASS"] = dump_json(names);
+  const auto rows = write_rows(bench.folder() / "rows.jsonl", {row, named});
+  const auto outcome = bench.run_on(rows, {"--gold", "--run-id", "r", "--strict-resources"});
+  EXPECT_EQ(outcome.status, ExitStatus::exited(0)) << outcome.output;
+  EXPECT_EQ(verdict(outcome, task), "PASS") << outcome.output;
+  EXPECT_EQ(verdict(outcome, "example__textkit-named"), "FAIL tests_failed") << outcome.output;
+  EXPECT_THAT(outcome.output, AllOf(HasSubstr("tests failed: test_"), Not(HasSubstr("\033")), Not(HasSubstr("\007"))));
+  const auto log = join_path(outcome.folder, "logs/run_evaluation/r/gold/" + task + "/test_output.txt");
+  EXPECT_THAT(testing::read_text(log), HasSubstr("\xef\xbf\xbd\xef\xbf\xbd \033[31mred"));
+}
+
 // Answers to learn from that nobody can learn from: asked for once more, then left; the pass stays a pass.
 TEST(HostileInduction, CostsOnlyWhatItWouldHaveTaught) {
   const std::string whole =
@@ -301,6 +340,32 @@ TEST(HostileInduction, CostsOnlyWhatItWouldHaveTaught) {
     for (const auto& words : one.words)
       EXPECT_THAT(said, HasSubstr(dump_json(words).substr(1, dump_json(words).size() - 2))) << one.name;
   }
+}
+
+// docs/errors.md names a test for each kind of bad input.
+TEST(ErrorsDocument, NamesTestsThatExist) {
+  std::string sources;
+  const auto names = [](const std::string& folder) {
+    return sys::list_folder(source(folder)).value_or(std::vector<std::string>{});
+  };
+  for (const auto& room : names("tests")) {
+    for (const auto& file : names("tests/" + room)) {
+      if (file.ends_with("_test.cpp")) sources += testing::read_text(source("tests/" + room + "/" + file));
+    }
+  }
+  std::size_t named = 0;
+  const auto document = testing::read_text(source("docs/errors.md"));
+  for (const auto line : split_lines(document)) {
+    const auto cells = split(line, '|');
+    if (cells.size() != 5 || !contains(cells[3], "`")) continue;
+    for (const auto& word : split(cells[3], '`')) {
+      const auto dot = word.find('.');
+      if (dot == std::string::npos || contains(word, " ")) continue;
+      ++named;
+      EXPECT_THAT(sources, HasSubstr("(" + word.substr(0, dot) + ", " + word.substr(dot + 1) + ")")) << line;
+    }
+  }
+  EXPECT_GT(named, 50U);
 }
 
 TEST(Workers, FiveHundredDoTheWorkOfAFew) {
