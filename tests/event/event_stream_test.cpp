@@ -324,14 +324,17 @@ TEST_F(EventStreamTest, ACallbackMayAddEvents) {
 TEST_F(EventStreamTest, ACallbackMayUnsubscribeItselfAndOthers) {
   std::atomic<int> own{0};
   std::atomic<int> other{0};
+  std::latch changed(1);  // one that unsubscribed is not waited for
   ASSERT_TRUE(stream_->subscribe("a", "self", [&](const EventPtr&) {
     ++own;
     EXPECT_TRUE(stream_->unsubscribe("a", "self"));
     EXPECT_TRUE(stream_->unsubscribe("b", "other"));
     EXPECT_TRUE(stream_->subscribe("c", "new", [](const EventPtr&) {}));
+    changed.count_down();
   }));
   ASSERT_TRUE(stream_->subscribe("b", "other", [&](const EventPtr&) { ++other; }));
   add(50);
+  changed.wait();
   delivered();
   EXPECT_EQ(own, 1);
   EXPECT_LE(other, 50);
