@@ -286,7 +286,8 @@ class Planner {
       AWM_TRY(const auto path, absolute_path(pair.substr(equals + 1)));
       if (!is_folder(path)) return fail(Errc::not_found, "use", "--repo " + pair, "there is no folder " + path);
       plan_.repositories[pair.substr(0, equals)] = path;
-      pair = pair.substr(0, equals + 1) + path;
+      pair.resize(equals + 1);
+      pair += path;
     }
     if (!options.repos.empty()) {
       AWM_TRY(options.repos, absolute_path(options.repos));
