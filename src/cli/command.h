@@ -39,6 +39,7 @@ using CommandAction = std::function<Result<int>(const Program&)>;
 void add_run_command(CLI::App& app, CommandAction& action);
 void add_eval_command(CLI::App& app, CommandAction& action);
 void add_diff_command(CLI::App& app, CommandAction& action);
+void add_doctor_command(CLI::App& app, CommandAction& action);
 void add_fds_command(CLI::App& app, CommandAction& action);
 void add_induce_command(CLI::App& app, CommandAction& action);
 void add_parse_log_command(CLI::App& app, CommandAction& action);

@@ -36,6 +36,7 @@ int main(int argc, char** argv) {
   awm::add_replay_command(app, action);
   awm::add_sweep_command(app, action);
   awm::add_fds_command(app, action);
+  awm::add_doctor_command(app, action);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
