@@ -1,5 +1,6 @@
 // Whole runs whose Docker engine goes away, whose program is killed, or whose descriptors are few. The model is held by
 // the test until as many samples are live as it wants.
+#include <atomic>
 #include <csignal>
 
 #include "docker/own_engine.h"
@@ -27,8 +28,14 @@ class EngineOfARun : public ::testing::Test {
     bench_->set("DOCKER_HOST", own_.address());
   }
   // A run in the engine, on a thread of its own.
-  void begin(const Samples& samples, const HeldModel& model, std::vector<std::string> more) {
-    more.insert(more.end(), {"--sandbox", "docker", "--image", image_});
+  void begin(const Samples& samples, const HeldModel& model, std::vector<std::string> more,
+             const std::string& image_template = "") {
+    more.insert(more.end(), {"--sandbox", "docker"});
+    if (image_template.empty()) {
+      more.insert(more.end(), {"--image", image_});
+    } else {
+      more.insert(more.end(), {"--image-template", image_template});
+    }
     const auto argv = run_of(*bench_, samples, model, folder(), more);
     auto thread =
         Thread::start(scope(), "a run", [this, argv] { outcome_ = Bench::read(bench_->process(argv), folder()); });
@@ -181,6 +188,39 @@ TEST_F(EngineOfARun, WithContainersThatOutliveTheirRunIsSwept) {
   EXPECT_THAT(swept.output, HasSubstr("2 removed, 0 kept"));
   EXPECT_EQ(containers_of_awm(own_.engine()), 0U);
   EXPECT_EQ(inspect_container(own_.engine(), others.id(), Deadline::in(Seconds{20}))->status, "running");
+}
+
+// The sandbox made ahead waits for a registry that does not answer; nobody wants it once the run is to end.
+TEST_F(EngineOfARun, ThatPullsForTheNextSampleDoesNotKeepAStoppedRunFromEnding) {
+  REQUIRE_FAULTS();
+  std::atomic<int> asked{0};
+  auto registry = HttpServer::start(scope(), {}, [&](const HttpdRequest& request) {
+    if (request.path.starts_with("/v2")) ++asked;
+    return HttpdResponse{.delay = std::chrono::hours(1)};
+  });
+  ASSERT_TRUE(registry) << registry.error();
+  const auto repository = "127.0.0.1:" + std::to_string((*registry)->port()) + "/sample";
+  ASSERT_TRUE(own_.engine().call("POST", "/images/" + image_ + "/tag?repo=" + url_encode(repository) + "&tag=free-0",
+                                 "", Deadline::in(Seconds{60})));
+
+  const Samples samples(*bench_, 2, 0);
+  HeldModel model(samples.patch());
+  const auto hold = bench_->folder().write("hold", "");
+  bench_->set("AWM_HOLD", "release:" + hold);
+  begin(samples, model, {"--workers", "1"}, repository + ":{instance_id}");
+  ASSERT_TRUE(testing::eventually([&] { return exists(hold + ".reached") && asked > 0; }, std::chrono::minutes(2)));
+  const auto live = list_containers(own_.engine(), {std::string(label_prefix) + "run"}, Deadline::in(Seconds{60}));
+  ASSERT_TRUE(live) << live.error();
+  ASSERT_EQ(live->size(), 1U) << "the judge's";
+  const auto pid = std::atoi(live->front().labels.at(std::string(label_prefix) + "pid").c_str());
+  ASSERT_GT(pid, 1);
+  ASSERT_EQ(::kill(pid, SIGINT), 0);
+  ASSERT_TRUE(sys::unlink(hold));
+  const auto& outcome = finish();
+  EXPECT_EQ(verdict(outcome, "free-0"), "PASS") << outcome.output;
+  EXPECT_EQ(verdict(outcome, "free-1"), "no result") << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("nothing leaked"));
+  EXPECT_EQ(outcome.status.kind(), ExitStatus::Kind::exited) << outcome.status << outcome.output;
 }
 
 TEST_F(EngineOfARun, OfManySamplesUnderALowLimitHoldsWhatAFewDid) {
