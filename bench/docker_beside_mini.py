@@ -19,6 +19,7 @@ import pathlib
 import shutil
 import signal
 import socket
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -193,7 +194,7 @@ def main():
                 print(f"  round {number + 1}: {name}: {seen[name][-1]:.0f}", flush=True)
         print("| what | samples a minute, median | rounds |\n|---|---|---|")
         for name, rates in seen.items():
-            print(f"| {name} | {sorted(rates)[len(rates) // 2]:.0f} | {', '.join(f'{rate:.0f}' for rate in rates)} |")
+            print(f"| {name} | {statistics.median(rates):.0f} | {', '.join(f'{rate:.0f}' for rate in rates)} |")
         if removals:
             print(f"mini-swe-agent's containers were gone {min(removals):.1f} to {max(removals):.1f} s after its last agent")
         print(f"load after {os.getloadavg()[0]:.1f}")

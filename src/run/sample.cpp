@@ -133,18 +133,27 @@ class SampleRun {
     return lost;
   }
 
+  // A lost sandbox is no error yet: a fresh try may be due.
+  Result<void> unless_lost(Error error, bool& lost) {
+    if (error.code != Errc::lost) return std::unexpected(std::move(error));
+    lost = true;
+    lost_error_ = error.message();
+    return {};
+  }
+
   Result<void> work_in(Runtime& runtime, Llm& model, bool& lost) {
     if (auto connected = runtime.connect(Deadline::in(Seconds(settings_.connect_timeout))); !connected) {
-      if (connected.error().code == Errc::lost) {
-        lost = true;
-        lost_error_ = connected.error().message();
-        return {};
-      }
-      return connected;
+      return unless_lost(std::move(connected).error(), lost);
     }
     Sandbox& sandbox = *runtime.sandbox();
-    auto start_head = find_start_head(sandbox);
-    if (!start_head) return std::unexpected(std::move(start_head).error());
+    // The one agent submits its patch, the others' is the difference to here.
+    const bool submits = settings_.rollout.agent_class == "BashAgent";
+    StartHead start;
+    if (!submits) {
+      auto found = find_start_head(sandbox);
+      if (!found) return unless_lost(std::move(found).error(), lost);
+      start = *std::move(found);
+    }
 
     AgentTask agent_task{.instance_id = row_.instance_id,
                          .repo = row_.repo,
@@ -191,19 +200,12 @@ class SampleRun {
         break;
     }
     // Whatever else ended it: what the agent left counts, as everywhere in the field.
-    if (settings_.rollout.agent_class == "BashAgent") {
+    if (submits) {
       result_.patch = outcome.submission.value_or("");
       return {};
     }
-    auto patch = extract_patch(sandbox, *start_head);
-    if (!patch) {
-      if (patch.error().code == Errc::lost) {
-        lost = true;
-        lost_error_ = patch.error().message();
-        return {};
-      }
-      return std::unexpected(std::move(patch).error());
-    }
+    auto patch = extract_patch(sandbox, start);
+    if (!patch) return unless_lost(std::move(patch).error(), lost);
     result_.patch = *std::move(patch);
     return {};
   }

@@ -80,7 +80,8 @@ class PrivateGit {
   std::string folder_;
 };
 
-Result<std::string> one_line(Sandbox& sandbox, std::vector<std::string> arguments) {
+// What git says, trimmed.
+Result<std::string> answer(Sandbox& sandbox, std::vector<std::string> arguments) {
   std::vector<std::string> argv{"git", "--git-dir=/testbed/.git"};
   argv.insert(argv.end(), std::make_move_iterator(arguments.begin()), std::make_move_iterator(arguments.end()));
   AWM_TRY(const auto done, run_step(sandbox, {.argv = argv, .environment = plain_environment()}));
@@ -210,8 +211,10 @@ std::size_t hunk_lines(std::string_view header, char sign) {
 
 Result<StartHead> find_start_head(Sandbox& sandbox) {
   StartHead start;
-  AWM_TRY(start.commit, one_line(sandbox, {"rev-parse", "--verify", "--quiet", "HEAD^{commit}"}));
-  AWM_TRY(start.objects, one_line(sandbox, {"rev-parse", "--git-path", "objects"}));
+  AWM_TRY(const auto said, answer(sandbox, {"rev-parse", "HEAD^{commit}", "--git-path", "objects"}));
+  const auto line_end = said.find('\n');
+  start.commit = said.substr(0, line_end);
+  start.objects = line_end == std::string::npos ? "objects" : said.substr(line_end + 1);
   if (!start.objects.starts_with('/')) start.objects = std::string(work_tree) + "/" + start.objects;
   std::vector<std::string> argv{"git", "--git-dir=/testbed/.git", "config", "--bool", "core.fileMode"};
   AWM_TRY(const auto mode, run_step(sandbox, {.argv = argv, .environment = plain_environment()}));

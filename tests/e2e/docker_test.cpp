@@ -1,7 +1,10 @@
 // The example tasks in containers: the same patches, verdicts and memory as in the local sandbox; what is left after
 // kill -9.
 #include "docker/docker_support.h"
+#include "os/sys.h"
+#include "os/thread.h"
 #include "run_awm.h"
+#include "support/faults.h"
 
 namespace awm::e2e {
 namespace {
@@ -58,6 +61,37 @@ TEST_F(Containers, OfAKilledRunGoAwayAndTheRunGoesOn) {
   EXPECT_EQ(resumed.status, ExitStatus::exited(0)) << resumed.output;
   const auto diff = bench_->process({program(), "diff", undisturbed.folder, first.folder});
   EXPECT_EQ(diff.status, ExitStatus::exited(0)) << diff.output;
+}
+
+// Made ahead, it is gone before its sample begins: whenever that is noticed, the sample has a fresh one.
+TEST_F(Containers, MadeAheadAndLostAreMadeAnew) {
+  REQUIRE_FAULTS();
+  const auto hold = bench_->folder().write("hold", "");
+  bench_->set("AWM_HOLD", "release:" + hold);
+  Outcome outcome;
+  auto run = Thread::start(scope(), "a run", [&] {
+    outcome = bench_->run(in_docker(
+        {"--instance", "example__textkit-1", "--instance", "example__logsift-2", "--workers", "1", "--memory", "off"}));
+  });
+  ASSERT_TRUE(run) << run.error();
+  const auto& engine = *testing::docker_engine();
+  const std::string second = std::string(label_prefix) + "sample=example__logsift-2";
+  std::vector<ContainerSummary> ahead;
+  EXPECT_TRUE(testing::eventually(
+      [&] {
+        const auto found = list_containers(engine, {second}, Deadline::in(Seconds{60}));
+        if (found) ahead = *found;
+        return exists(hold + ".reached") && ahead.size() == 1 && ahead.front().state == "running";
+      },
+      std::chrono::minutes(2)));
+  for (const auto& one : ahead) EXPECT_TRUE(remove_container(engine, one.id, Deadline::in(Seconds{60})));
+  EXPECT_TRUE(sys::unlink(hold));
+  run->join();
+  EXPECT_EQ(outcome.status, ExitStatus::exited(0)) << outcome.output;
+  EXPECT_EQ(verdict(outcome, "example__textkit-1"), "PASS") << outcome.output;
+  EXPECT_EQ(verdict(outcome, "example__logsift-2"), "PASS") << outcome.output;
+  EXPECT_THAT(outcome.output, HasSubstr("nothing leaked"));
+  EXPECT_EQ(containers_of_awm(), 0U);
 }
 
 TEST_F(Containers, WithoutAnEngineTheRunSaysWhatToDo) {
