@@ -68,7 +68,10 @@ def make_image(folder, base):
     repository = folder / "testbed"
     source = folder / "repos" / ("example__" + row["repo"].split("/")[1])
     subprocess.run(["git", "clone", "-q", "--no-local", source, repository], check=True)
-    subprocess.run(["git", "-C", repository, "reset", "-q", "--hard", row["base_commit"]], check=True)
+    # As published images have it: nothing of what came after the task's commit.
+    for words in (["reset", "-q", "--hard", row["base_commit"]], ["remote", "remove", "origin"], ["reflog", "expire", "--expire=now", "--all"],
+                  ["gc", "-q", "--prune=now"]):
+        subprocess.run(["git", "-C", repository, *words], check=True)
     name = f"awm-bench-{os.getpid()}:testbed"
     container = docker("create", "--label", MARK, base, "true")
     try:
