@@ -134,6 +134,10 @@ void add_run_command(CLI::App& app, CommandAction& action) {
   auto* whole = group("The run");
   whole->add_option("--workers", o.workers, "samples side by side")->capture_default_str()->type_name("N");
   whole->add_option("--output-dir", o.output_dir, "where everything goes (default: runs/TIME)")->type_name("DIR");
+  whole
+      ->add_option("--journal-fallback", o.journal_fallback,
+                   "where records go that --output-dir's disk does not take (default: the temporary folder)")
+      ->type_name("DIR");
   whole->add_option("--run-id", o.run_id, "the run's name in reports (default: the time)")->type_name("NAME");
   whole->add_option("--resume-from", o.resume_from, "go on with the run in this folder, or of this checkpoint.json")
       ->type_name("DIR");

@@ -237,16 +237,16 @@ Result<AppendFile> AppendFile::open(const Scope& scope, const std::string& path,
   return file;
 }
 
-Result<void> AppendFile::append(std::string_view bytes) {
+Result<void> AppendFile::append(std::string_view bytes, sys::Where at) {
   if (!fd_) return fail(Errc::closed, "append to", path_, "the file is closed");
-  auto done = sys::write_all(fd_.get(), bytes);
+  auto done = sys::write_all(fd_.get(), bytes, at);
   if (!done) done.error().object = path_;
   return done;
 }
 
-Result<void> AppendFile::sync() {
+Result<void> AppendFile::sync(sys::Where at) {
   if (!fd_) return fail(Errc::closed, "sync", path_, "the file is closed");
-  auto done = sys::fdatasync(fd_.get());
+  auto done = sys::fdatasync(fd_.get(), at);
   if (!done) done.error().object = path_;
   return done;
 }

@@ -64,8 +64,8 @@ class AppendFile {
  public:
   AppendFile() = default;
   static Result<AppendFile> open(const Scope& scope, const std::string& path, unsigned mode = 0644);
-  Result<void> append(std::string_view bytes);
-  Result<void> sync();  // fdatasync
+  Result<void> append(std::string_view bytes, sys::Where at = sys::Where::current());
+  Result<void> sync(sys::Where at = sys::Where::current());  // fdatasync
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] bool is_open() const { return static_cast<bool>(fd_); }
   void close() noexcept { fd_.reset(); }

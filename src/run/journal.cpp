@@ -15,6 +15,21 @@ struct Journal::State {
   Json header;
   std::map<std::string, SampleState> samples;
   uint64_t torn = 0;
+  bool keeps = false;  // what cannot be written
+  std::string second_place;
+  std::string kept;  // whole lines that the file did not take, in their order
+  std::optional<Error> trouble;
+  std::string written_elsewhere;
+
+  // Whole or not at all.
+  Result<void> write(const std::string& lines, bool synced) {
+    AWM_TRY(const auto before, sys::fstat(file.fd()));
+    auto written = file.append(lines);
+    if (written && synced) written = file.sync();
+    // Half a line must not stand before the next one.
+    if (!written) (void)sys::ftruncate(file.fd(), before.size);
+    return written;
+  }
 
   // Takes a record into the picture of the samples.
   void apply(const Json& record) {
@@ -54,7 +69,7 @@ std::string journal_path(const std::string& folder) {
 
 Journal::Journal(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Journal::~Journal() {
-  close();
+  (void)close();
 }
 
 Result<std::unique_ptr<Journal>> Journal::create(const Scope& scope, const std::string& folder, const Json& header) {
@@ -147,17 +162,35 @@ Result<void> Journal::append(Json record, Durability durability) {
   const std::string line = dump_json(record) + "\n";
   const std::lock_guard lock(state_->mutex);
   if (!state_->file.is_open()) return fail(Errc::closed, "write", state_->path, "the journal is closed");
-  AWM_TRY(const auto before, sys::fstat(state_->file.fd()));
-  auto written = state_->file.append(line);
-  if (written && durability == Durability::synced) written = state_->file.sync();
-  if (!written) {
-    // Half a line must not stand before the next one.
-    (void)sys::ftruncate(state_->file.fd(), before.size);
+  const bool synced = durability == Durability::synced;
+  // In their order: what was kept goes first.
+  auto written = state_->kept.empty() ? state_->write(line, synced) : state_->write(state_->kept + line, true);
+  if (!written && state_->keeps) {
+    if (!state_->trouble) {
+      log_error(written.error().message() + "; it is kept in memory, and no further sample is begun");
+    }
+    state_->kept += line;
+    state_->trouble = std::move(written).error();
+  } else if (!written) {
     return written;
+  } else {
+    state_->kept.clear();
+    state_->trouble.reset();
   }
   state_->apply(record);
   fault::crash_point("journal");
   return {};
+}
+
+void Journal::keep_what_fails(std::string folder, std::string id) {
+  const std::lock_guard lock(state_->mutex);
+  state_->keeps = true;
+  state_->second_place = join_path(folder, "journal-" + id + ".jsonl");
+}
+
+std::optional<Error> Journal::trouble() const {
+  const std::lock_guard lock(state_->mutex);
+  return state_->trouble;
 }
 
 const Json& Journal::header() const {
@@ -180,9 +213,24 @@ uint64_t Journal::torn_bytes() const {
   return state_->torn;
 }
 
-void Journal::close() noexcept {
+std::string Journal::close() noexcept {
   const std::lock_guard lock(state_->mutex);
+  if (!state_->file.is_open()) return state_->written_elsewhere;
+  if (!state_->kept.empty()) {
+    if (auto written = state_->write(state_->kept, true); written) {
+      state_->kept.clear();
+      state_->trouble.reset();
+    } else if (auto second = write_file(state_->second_place, state_->kept, true); second) {
+      state_->written_elsewhere = state_->second_place;
+    } else {
+      // The last place that is left.
+      log_error("records of the run could be written neither to " + state_->path + " nor to " + state_->second_place +
+                " (" + second.error().cause + "); they follow, a line each");
+      print_out(state_->kept);
+    }
+  }
   state_->file.close();
+  return state_->written_elsewhere;
 }
 
 }  // namespace awm

@@ -52,7 +52,15 @@ class Journal {
   ~Journal();
 
   // One record, whole. "time" is added. Errors: io, exhausted (disk full), closed; then nothing of it is in the file.
+  // After keep_what_fails() only closed: a record that cannot be written is kept in memory, behind those kept before
+  // it, and tried again with each later one and by close().
   Result<void> append(Json record, Durability durability = Durability::synced);
+
+  // From now on no record is lost to a disk that takes no more: what close() cannot write either goes to
+  // `folder`/journal-ID.jsonl, `id` being the run's.
+  void keep_what_fails(std::string folder, std::string id);
+  // Why the last record could not be written, while records are kept; nullopt when all are in the file.
+  [[nodiscard]] std::optional<Error> trouble() const;
 
   // The header, with what later settings records replaced. Not while another thread appends settings.
   [[nodiscard]] const Json& header() const;
@@ -61,7 +69,8 @@ class Journal {
   [[nodiscard]] std::map<std::string, SampleState> samples() const;
   // Bytes of a torn last line that were cut off when it was opened; 0 none.
   [[nodiscard]] uint64_t torn_bytes() const;
-  void close() noexcept;
+  // Returns the file to which records went that the journal did not take; "" none. Idempotent.
+  std::string close() noexcept;
 
  private:
   struct State;

@@ -65,6 +65,7 @@ struct RunOptions {
   bool strict_resources = false;  // a leak is an error of the run
   bool plain = false;             // the predecessor's two lines a sample
   std::string output_dir;
+  std::string journal_fallback;  // folder for records that the journal does not take; "" : $TMPDIR or /tmp
   std::string run_id;
   std::string resume_from;
   bool retry_errors = false;

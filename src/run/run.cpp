@@ -90,6 +90,12 @@ class Run {
 
   Result<void> open_output() {
     auto& options = plan_.options;
+    AWM_TRY(const auto second,
+            absolute_path(options.journal_fallback.empty() ? sys::environment("TMPDIR").value_or("/tmp")
+                                                           : options.journal_fallback));
+    if (!is_folder(second)) {
+      return fail(Errc::not_found, "use", "--journal-fallback " + second, "there is no such folder");
+    }
     if (plan_.earlier) {
       journal_ = std::move(plan_.earlier->journal);
       started_at_ = string_or(journal_->header(), "time", iso_time());
@@ -116,6 +122,7 @@ class Run {
         log_warning(written.error().message());
       }
     }
+    journal_->keep_what_fails(second, options.run_id);
     summary_.output_dir = output_dir();
     summary_.run_id = options.run_id;
     summary_.model_name = plan_.model_name;
@@ -469,6 +476,10 @@ class Run {
 
   // On the caller's thread; `live`: samples being worked on.
   Admission admit(std::size_t live) {
+    if (const auto trouble = journal_->trouble()) {
+      return give_up("write the journal", journal_path(output_dir()), trouble->cause,
+                     "mend the disk, and go on with --resume-from");
+    }
     if (const auto disk = sys::disk_space(output_dir()); disk && disk->available < low_disk_bytes) {
       return give_up("begin another sample in", output_dir(), human_bytes(disk->available) + " of disk are left",
                      "make room, and go on with --resume-from");
@@ -615,7 +626,7 @@ class Run {
     views_->close();
     views_.reset();
     sandboxes_.reset();
-    journal_->close();
+    summary_.journal_elsewhere = journal_->close();
   }
 
   const RunEnvironment& env_;

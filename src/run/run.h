@@ -31,9 +31,10 @@ struct RunSummary {
   std::string model_name;
   // Of this run and of what it resumed, in the order of the tasks; patches and experiences left out.
   std::vector<SampleResult> results;
-  std::size_t tasks = 0;         // in all
-  bool stopped = false;          // a signal ended it before all tasks were done
-  std::optional<Error> gave_up;  // why no further sample was begun: the journal, the key, the disk
+  std::size_t tasks = 0;          // in all
+  bool stopped = false;           // a signal ended it before all tasks were done
+  std::optional<Error> gave_up;   // why no further sample was begun: the journal, the key, the disk
+  std::string journal_elsewhere;  // file with the records that journal.jsonl did not take; "" none
   double seconds = 0;
   std::size_t leaks = 0;
   std::size_t workflows = 0;   // known at the end

@@ -180,6 +180,11 @@ std::string summary_text(const RunSummary& summary, std::size_t columns) {
                             : ", nothing leaked";
   text += fmt::format("\nresults: {}\n", summary.output_dir);
   if (summary.gave_up) text += "stopped early: " + summary.gave_up->message() + "\n";
+  if (!summary.journal_elsewhere.empty()) {
+    const auto journal = join_path(summary.output_dir, "journal.jsonl");
+    text += fmt::format("{} did not take its last records. They are in {}; before going on: cat {} >> {}\n", journal,
+                        summary.journal_elsewhere, shell_quote(summary.journal_elsewhere), shell_quote(journal));
+  }
   if (summary.stopped || summary.gave_up || sums.errors > 0 || done < summary.tasks) {
     text += fmt::format("go on{}: awm run --resume-from {}{}\n", sums.errors > 0 ? ", trying the errors again" : "",
                         summary.output_dir, sums.errors > 0 ? " --retry-errors" : "");
@@ -189,7 +194,7 @@ std::string summary_text(const RunSummary& summary, std::size_t columns) {
 
 int exit_code_of(const RunSummary& summary) {
   if (summary.stopped) return 130;
-  if (summary.gave_up) return 1;
+  if (summary.gave_up || !summary.journal_elsewhere.empty()) return 1;
   for (const auto& result : summary.results) {
     if (result.verdict == SampleVerdict::error || result.verdict == SampleVerdict::interrupted) return 3;
   }

@@ -60,6 +60,39 @@ const std::vector<std::string>& killed_tasks() {
   return tasks;
 }
 
+TEST(Journal, ThatTakesNoMoreIsWrittenToASecondPlaceAndNothingIsLost) {
+  REQUIRE_FAULTS();
+  Bench bench;
+  bench.serve();
+  const std::vector<std::string> tasks{"--instance",         "example__logsift-2", "--instance",
+                                       "example__textkit-1", "--memory",           "off"};
+  const auto undisturbed = bench.run(tasks);
+  ASSERT_TRUE(make_folders(bench.folder() / "second"));
+  auto more = tasks;
+  more.insert(more.end(), {"--journal-fallback", bench.folder() / "second"});
+  bench.set("AWM_FAULT",
+            "write@journal.cpp:3:100000:28");  // the header, started and patch are written; then the disk is full
+  const auto full = bench.run(more);
+  bench.set("AWM_FAULT", "");
+  EXPECT_EQ(full.status, ExitStatus::exited(1)) << full.output;
+  EXPECT_EQ(verdict(full, "example__textkit-1"), "PASS") << full.output;  // what was live was finished
+  EXPECT_EQ(full.results.size(), 1U);                                     // and nothing was begun behind it
+  EXPECT_TRUE(records_of(full, "verdict").empty());
+  EXPECT_THAT(full.output, HasSubstr("did not take its last records"));
+  const auto names = sys::list_folder(bench.folder() / "second");
+  ASSERT_TRUE(names);
+  ASSERT_EQ(names->size(), 1U);
+  const auto second = bench.folder() / ("second/" + names->front());
+  EXPECT_THAT(full.output, HasSubstr(second));
+  // As it says: joined, and gone on with.
+  const auto joined = bench.process({"/bin/sh", "-c", "cat '" + second + "' >> '" + full.folder + "/journal.jsonl'"});
+  EXPECT_TRUE(joined.status.ok());
+  const auto resumed = bench.process({program(), "run", "--resume-from", full.folder});
+  EXPECT_EQ(resumed.status, ExitStatus::exited(0)) << resumed.output;
+  const auto diff = bench.process({program(), "diff", undisturbed.folder, full.folder});
+  EXPECT_EQ(diff.status, ExitStatus::exited(0)) << diff.output;
+}
+
 class Killed : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(Killed, AndResumedGivesWhatAnUndisturbedRunGives) {

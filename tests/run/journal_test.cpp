@@ -5,6 +5,7 @@
 #include <cerrno>
 
 #include "base/json.h"
+#include "base/text.h"
 
 namespace awm {
 namespace {
@@ -65,6 +66,44 @@ TEST_F(JournalTest, AReleaseErrorStandsBesideTheVerdict) {
   ASSERT_TRUE(journal->append(release));
   EXPECT_EQ(journal->sample("a")->stage, SampleState::Stage::judged);
   EXPECT_EQ(journal->sample("a")->release_errors, std::vector<std::string>{"could not remove it"});
+}
+
+TEST_F(JournalTest, KeepsWhatADiskDoesNotTakeAndWritesItWhenItDoes) {
+  if (!fault::enabled()) GTEST_SKIP() << "built without AWM_FAULTS";
+  const auto journal = create();
+  journal->keep_what_fails(folder(), "r");
+  fault::inject("write", "journal.cpp", 0, 2, ENOSPC);
+  EXPECT_TRUE(journal->append(record("verdict", "a")));
+  ASSERT_TRUE(journal->trouble());
+  EXPECT_EQ(journal->trouble()->os_errno, ENOSPC);
+  EXPECT_EQ(journal->sample("a")->stage, SampleState::Stage::judged);
+  EXPECT_TRUE(journal->append(record("verdict", "b")));
+  EXPECT_EQ(split_lines(text()).size(), 1U);  // the header
+  EXPECT_TRUE(journal->append(record("verdict", "c")));
+  EXPECT_FALSE(journal->trouble());
+  EXPECT_EQ(journal->close(), "");
+  const auto again = open();
+  for (const auto* id : {"a", "b", "c"}) EXPECT_EQ(again->sample(id)->stage, SampleState::Stage::judged) << id;
+}
+
+TEST_F(JournalTest, WritesWhatItKeptToASecondPlace) {
+  if (!fault::enabled()) GTEST_SKIP() << "built without AWM_FAULTS";
+  const auto journal = create();
+  ASSERT_TRUE(make_folders(join_path(folder(), "second")));
+  journal->keep_what_fails(join_path(folder(), "second"), "r");
+  fault::inject("write", "journal.cpp", 0, 1000, EIO);
+  EXPECT_TRUE(journal->append(record("verdict", "a")));
+  EXPECT_TRUE(journal->append(record("commit", "a")));
+  const auto second = journal->close();
+  EXPECT_EQ(second, join_path(folder(), "second/journal-r.jsonl"));
+  EXPECT_EQ(journal->close(), second);
+  fault::clear();
+  // Joined by hand, nothing is lost.
+  const auto rest = read_file(second);
+  ASSERT_TRUE(rest);
+  ASSERT_TRUE(write_file(journal_path(folder()), text() + *rest));
+  const auto again = open();
+  EXPECT_TRUE(again->sample("a")->committed);
 }
 
 TEST_F(JournalTest, LaterSettingsReplaceThoseOfTheHeader) {
@@ -134,7 +173,7 @@ TEST_F(JournalTest, AFailedWriteLeavesWholeLinesOnly) {
   ASSERT_TRUE(journal->append(record("started", "a")));
   const auto before = text();
   for (const auto* call : {"write", "fdatasync"}) {
-    fault::inject(call, "file.cpp", 0, 1, ENOSPC);
+    fault::inject(call, "journal.cpp", 0, 1, ENOSPC);
     const auto failed = journal->append(record("verdict", "a"));
     ASSERT_FALSE(failed) << call;
     EXPECT_EQ(failed.error().os_errno, ENOSPC);
