@@ -330,6 +330,8 @@ class Run {
 
   // On a worker's thread.
   LoopStep work_out(const Loop& loop, std::size_t position, const LearnedPtr& learned) {
+    // Admission may have been given before the sample that found it out.
+    if (journal_fails()) return LoopStep::abandoned;
     const std::size_t index = todo_[position];
     const Row& row = plan_.rows[index];
     const auto state = journal_->sample(row.instance_id);
@@ -476,10 +478,7 @@ class Run {
 
   // On the caller's thread; `live`: samples being worked on.
   Admission admit(std::size_t live) {
-    if (const auto trouble = journal_->trouble()) {
-      return give_up("write the journal", journal_path(output_dir()), trouble->cause,
-                     "mend the disk, and go on with --resume-from");
-    }
+    if (journal_fails()) return Admission::end;
     if (const auto disk = sys::disk_space(output_dir()); disk && disk->available < low_disk_bytes) {
       return give_up("begin another sample in", output_dir(), human_bytes(disk->available) + " of disk are left",
                      "make room, and go on with --resume-from");
@@ -498,6 +497,15 @@ class Run {
     if (live > 0) short_since_ = Clock::now();  // they will give theirs back
     if (Clock::now() - *short_since_ < longest_shortage) return Admission::wait;
     return give_up("begin another sample in", output_dir(), shortage, "raise ulimit -n, and go on with --resume-from");
+  }
+
+  // Whether records are kept that the journal does not take.
+  bool journal_fails() {
+    const auto trouble = journal_->trouble();
+    if (!trouble) return false;
+    (void)give_up("write the journal", journal_path(output_dir()), trouble->cause,
+                  "mend the disk, and go on with --resume-from");
+    return true;
   }
 
   Admission give_up(std::string operation, std::string object, std::string cause, std::string remedy) {
