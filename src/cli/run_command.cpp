@@ -119,6 +119,7 @@ void add_run_command(CLI::App& app, CommandAction& action) {
   memory->add_option("--induction-trigger", o.induction_trigger, "new passes per induction")
       ->capture_default_str()
       ->type_name("N");
+  memory->add_flag("--classify", o.classify, "ask the model for each task's type (default: by rules)");
   memory->add_option("--max-workflows", o.max_workflows, "workflows kept")->capture_default_str()->type_name("N");
   memory
       ->add_option("--truncation", o.truncation, "tokens of a prompt with workflows: true (50000), false, or a number")

@@ -45,7 +45,8 @@ Result<Learner::Step> Learner::take(const SampleResult& result) {
     step.learned = history_.back();
     return step;
   }
-  const LearnSettings settings{.max_workflows = settings_.max_workflows};
+  const LearnSettings settings{.max_workflows = settings_.max_workflows,
+                               .classify_by_model = settings_.classify_by_model};
   auto outcome = learn(history_.back()->memory, waiting_, *llm_, settings, result.timestamp);
   cost_ += outcome.cost;
   save(result.instance_id, outcome);

@@ -22,7 +22,8 @@ struct LearnerSettings {
   bool learns = false;  // else the memory stays as it is
   int trigger = 10;     // new passes per induction
   std::size_t max_workflows = 50;
-  std::string folder;  // where the rendered prompts and the answers go; made when first needed
+  bool classify_by_model = false;  // task types; else by rules
+  std::string folder;              // where the rendered prompts and the answers go; made when first needed
 };
 
 // One thread: the one that commits.

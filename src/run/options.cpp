@@ -111,6 +111,7 @@ const Field fields[] = {
     AWM_FIELD("memory-from", memory_from, true),
     AWM_FIELD("induction-trigger", induction_trigger, true),
     AWM_FIELD("max-workflows", max_workflows, true),
+    AWM_FIELD("classify", classify, true),
     AWM_FIELD("truncation", truncation, true),
     AWM_FIELD("memory-lag", memory_lag, true),
     AWM_FIELD("workers", workers, false),

@@ -56,6 +56,7 @@ struct RunOptions {
   std::string memory_from;        // file with a memory to begin with; "" none
   int induction_trigger = 10;     // new passes per induction
   int max_workflows = 50;
+  bool classify = false;   // task types by the model; else by rules
   std::string truncation;  // tokens for workflows in a prompt: "" or "false" all, "true" 50,000, or a number
   int memory_lag = 0;      // law 12; 0: the number of workers at the run's first start
 

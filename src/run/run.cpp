@@ -177,6 +177,7 @@ class Run {
         std::make_unique<Learner>(LearnerSettings{.learns = plan_.learns(),
                                                   .trigger = options().induction_trigger,
                                                   .max_workflows = static_cast<std::size_t>(options().max_workflows),
+                                                  .classify_by_model = options().classify,
                                                   .folder = join_path(output_dir(), "learning")},
                                   plan_.memory_at_start, learning_llm_.get());
     return {};

@@ -127,6 +127,25 @@ TEST_P(Examples, SayWhichWorkflowHelpedWhichTask) {
             "example__logsift-1 and example__logsift-2 taught.\n");
 }
 
+TEST_P(Examples, AskTheModelForTaskTypesWhereThatIsWanted) {
+  Bench bench;
+  bench.serve();
+  const auto asked = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"--agent-class", GetParam(), "--instance", "example__textkit-1"});
+    const auto outcome = bench.run(as_in_the_demo(more));
+    EXPECT_EQ(outcome.status, ExitStatus::exited(0)) << outcome.output;
+    EXPECT_EQ(verdict(outcome, "example__textkit-1"), "PASS");
+    const auto names = sys::list_folder(outcome.folder + "/learning/example__textkit-1");
+    EXPECT_TRUE(names) << outcome.output;
+    std::string all = names ? join(*names, " ") : "";
+    return all;
+  };
+  EXPECT_THAT(asked({"--classify"}), HasSubstr("classification"));
+  const auto by_rules = asked({});
+  EXPECT_THAT(by_rules, HasSubstr("induction"));
+  EXPECT_THAT(by_rules, Not(HasSubstr("classification")));
+}
+
 TEST_P(Examples, WithoutMemoryThoseThatNeedAWorkflowFailAndNoOthers) {
   Bench bench;
   bench.serve();
