@@ -15,10 +15,11 @@ namespace awm {
 namespace {
 
 struct LogState {
-  std::mutex mutex;
+  std::mutex secrets_mutex;  // never held while something is written: a terminal may be stuck
   std::vector<std::string> secrets;
   std::atomic<LogLevel> level{LogLevel::info};
   std::atomic<uint64_t> secrets_version{0};
+  std::mutex mutex;               // of what is written, and of the footer
   std::string footer;             // as it stands on the terminal, each line with its end
   std::size_t footer_height = 0;  // lines of it
 };
@@ -87,7 +88,7 @@ void set_log_footer(const std::vector<std::string>& lines) {
 
 void log_hide_secret(std::string_view secret) {
   if (secret.size() < 4) return;
-  const std::lock_guard lock(state().mutex);
+  const std::lock_guard lock(state().secrets_mutex);
   auto& secrets = state().secrets;
   if (std::find(secrets.begin(), secrets.end(), secret) != secrets.end()) return;
   secrets.emplace_back(secret);
@@ -97,7 +98,7 @@ void log_hide_secret(std::string_view secret) {
 }
 
 std::vector<std::string> log_secrets() {
-  const std::lock_guard lock(state().mutex);
+  const std::lock_guard lock(state().secrets_mutex);
   return state().secrets;
 }
 
@@ -107,7 +108,7 @@ uint64_t log_secrets_version() {
 
 std::string hide_secrets(std::string_view text) {
   std::string out(text);
-  const std::lock_guard lock(state().mutex);
+  const std::lock_guard lock(state().secrets_mutex);
   for (const auto& secret : state().secrets) {
     if (out.find(secret) != std::string::npos) out = replace_all(std::move(out), secret, "***");
   }
