@@ -8,31 +8,14 @@
 #include <map>
 #include <utility>
 
+#include "logparse/utf8.h"
+
 namespace awm::logparse {
 namespace {
 
 constexpr std::size_t npos = std::string_view::npos;
 constexpr int max_depth = 1497;           // containers within containers that json.loads of CPython 3.12 bears
 constexpr std::size_t max_digits = 4300;  // of an integer (sys.int_info.default_max_str_digits)
-
-void append_utf8(std::string& out, uint32_t code) {
-  const auto put = [&](uint32_t byte) { out += static_cast<char>(static_cast<unsigned char>(byte)); };
-  if (code < 0x80) {
-    put(code);
-  } else if (code < 0x800) {
-    put(0xc0U | code >> 6U);
-    put(0x80U | (code & 0x3fU));
-  } else if (code < 0x10000) {
-    put(0xe0U | code >> 12U);
-    put(0x80U | (code >> 6U & 0x3fU));
-    put(0x80U | (code & 0x3fU));
-  } else {
-    put(0xf0U | code >> 18U);
-    put(0x80U | (code >> 12U & 0x3fU));
-    put(0x80U | (code >> 6U & 0x3fU));
-    put(0x80U | (code & 0x3fU));
-  }
-}
 
 // Walks a document without building it: every function gives the position behind what it read, or npos.
 class Walker {
