@@ -23,6 +23,7 @@ namespace {
 constexpr double default_try_limit = 1200;   // seconds: reasoning models think long
 constexpr double stream_quiet_limit = 300;   // seconds without a byte: streams have a pulse
 constexpr std::size_t shortest_secret = 8;   // "ollama", "EMPTY": no secrets
+constexpr int most_uncounted_tries = 60;     // with the longest wait by default, an hour
 constexpr int most_refused_parameters = 16;  // learnt in one call
 
 std::string default_completions_folder() {
@@ -257,7 +258,11 @@ LlmResult HttpLlm::complete(const CompletionRequest& request) {
   std::minstd_rand random(static_cast<unsigned>(Clock::now().time_since_epoch().count()));
   std::set<std::size_t> had_enough;  // keys at their limit since the last wait
   int tries = 0;
+  int uncounted = 0;
   int learnt = 0;
+  std::vector<uint64_t> answers;  // of each key, when this call last looked
+  for (const auto& key : keys_) answers.push_back(shared.answers(key));
+  const auto chance = [&] { return std::uniform_real_distribution<double>(0, 1)(random); };
   const auto give_back = [&](LlmResult result) {
     {
       const std::lock_guard lock(mutex_);
@@ -278,8 +283,11 @@ LlmResult HttpLlm::complete(const CompletionRequest& request) {
       return give_back(std::unexpected(error_of(
           {.kind = LlmFailure::authentication, .words = "every key has been refused or is out of credit"}, tries)));
     }
-    if (choice->free_at > Clock::now()) {
-      if (!session_->sleep_until(Deadline::at(choice->free_at))) continue;  // stopped() tells
+    if (const auto now = Clock::now(); choice->free_at > now) {
+      // All who wait for a key wait for the same moment: they come back one by one, not at once.
+      const Seconds more = Seconds(choice->free_at - now) * (0.25 * chance());
+      const auto until = choice->free_at + std::chrono::duration_cast<Clock::duration>(more);
+      if (!session_->sleep_until(Deadline::at(until))) continue;  // stopped() tells
       had_enough.clear();
       // Another call may have made it wait longer meanwhile.
       continue;
@@ -289,7 +297,7 @@ LlmResult HttpLlm::complete(const CompletionRequest& request) {
     Seconds latency{0};
     shared.begin_call(key);
     auto answer = try_once(body, stream, key, request, latency);
-    shared.end_call(key);
+    shared.end_call(key, answer.has_value());
 
     if (answer) {
       answer->latency = latency;
@@ -337,8 +345,8 @@ LlmResult HttpLlm::complete(const CompletionRequest& request) {
       --tries;
       continue;
     }
-    const Seconds wait =
-        wait_before_retry(policy_, tries, failure.retry_after, std::uniform_real_distribution<double>(0, 1)(random));
+    const Seconds wait = wait_before_retry(policy_, tries, failure.retry_after, chance());
+    bool counts = true;
     if (failure.kind == LlmFailure::rate_limit) {
       shared.block(key, Clock::now() + std::chrono::duration_cast<Clock::duration>(wait));
       had_enough.insert(choice->index);
@@ -347,9 +355,17 @@ LlmResult HttpLlm::complete(const CompletionRequest& request) {
         --tries;
         continue;
       }
+      // Where others were answered meanwhile, the key works and is only shared by many: it is a matter of waiting.
+      const uint64_t now = shared.answers(key);
+      counts = now == answers[choice->index] || uncounted >= most_uncounted_tries;
+      answers[choice->index] = now;
     }
-    if (!failure.again || tries >= policy_.tries)
+    if (!counts) {
+      --tries;
+      ++uncounted;
+    } else if (!failure.again || tries >= policy_.tries) {
       return give_back(std::unexpected(error_of(std::move(failure), tries)));
+    }
     log_info(fmt::format("{}: {}: try {} of {} in {}", request.sample_id.empty() ? config_.name : request.sample_id,
                          error_of(failure, 1).error.cause, tries + 1, policy_.tries, human_seconds(wait.count())));
     // After a rate limit it is the key that waits, and which of them is free first is found above.
@@ -358,7 +374,7 @@ LlmResult HttpLlm::complete(const CompletionRequest& request) {
 }
 
 ModelInfo HttpLlm::info() {
-  return config_.shared->info([this] {
+  return config_.shared->info([this]() -> LlmShared::Found {
     ModelInfo info;
     info.source = "unknown";
     const auto table = info_from_table(endpoint_.service);
@@ -391,7 +407,7 @@ ModelInfo HttpLlm::info() {
       info.source = "config";
     }
     if (config_.max_output_tokens > 0) info.max_output_tokens = config_.max_output_tokens;
-    return info;
+    return {.info = std::move(info), .settled = all_given || table || server};
   });
 }
 

@@ -18,7 +18,7 @@ namespace awm {
 
 class LlmShared;  // what all Llms of one configuration know together: which key must wait, what the server said of the
                   // model, which parameters it refuses
-std::shared_ptr<LlmShared> make_llm_shared();
+std::shared_ptr<LlmShared> make_llm_shared(Seconds info_again = Seconds(60));
 
 // One [llm] section, resolved. The names are OpenHands'; what unset means is said where it is not "not sent".
 struct LlmConfig {

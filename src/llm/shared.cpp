@@ -6,8 +6,8 @@
 
 namespace awm {
 
-std::shared_ptr<LlmShared> make_llm_shared() {
-  return std::make_shared<LlmShared>();
+std::shared_ptr<LlmShared> make_llm_shared(Seconds info_again) {
+  return std::make_shared<LlmShared>(info_again);
 }
 
 std::optional<LlmShared::Choice> LlmShared::choose(const std::vector<std::string>& keys,
@@ -35,9 +35,17 @@ void LlmShared::begin_call(const std::string& key) {
   state.last_use = ++uses_;
 }
 
-void LlmShared::end_call(const std::string& key) {
+void LlmShared::end_call(const std::string& key, bool answered) {
   const std::lock_guard lock(mutex_);
-  --keys_[key].calls;
+  auto& state = keys_[key];
+  --state.calls;
+  if (answered) ++state.answers;
+}
+
+uint64_t LlmShared::answers(const std::string& key) const {
+  const std::lock_guard lock(mutex_);
+  const auto found = keys_.find(key);
+  return found == keys_.end() ? 0 : found->second.answers;
 }
 
 void LlmShared::block(const std::string& key, Clock::time_point until) {
@@ -71,9 +79,13 @@ std::set<std::string> LlmShared::refused_parameters() const {
   return refused_;
 }
 
-ModelInfo LlmShared::info(const std::function<ModelInfo()>& ask) {
+ModelInfo LlmShared::info(const std::function<Found()>& ask) {
   const std::lock_guard lock(info_mutex_);
-  if (!info_) info_ = ask();
+  if (!info_ || info_until_.passed()) {
+    Found found = ask();
+    info_ = std::move(found.info);
+    info_until_ = found.settled ? Deadline::never() : Deadline::in(info_again_);
+  }
   return *info_;
 }
 

@@ -1,6 +1,8 @@
 // An Llm against a real HTTP server: what is sent, what is read, what is tried again.
 #include <gmock/gmock.h>
 
+#include <condition_variable>
+#include <mutex>
 #include <random>
 
 #include "base/text.h"
@@ -608,6 +610,28 @@ TEST_F(ClientTest, AnUnknownModelIsAnAnswer) {
   EXPECT_FALSE(info.input_price);
 }
 
+TEST_F(ClientTest, AServerThatCouldNotTellIsAskedAgain) {
+  config_.shared = make_llm_shared(Seconds(0));
+  const auto model = llm();
+  EXPECT_EQ(model->info().source, "unknown");
+  server_.on_get(
+      "/v1/models",
+      json_response(
+          R"({"object":"list","data":[{"id":"served","object":"model","owned_by":"vllm","max_model_len":40960}]})"));
+  EXPECT_EQ(model->info().context_window, 40960);
+  const auto asked = server_.requests().size();
+  EXPECT_EQ(model->info().context_window, 40960);
+  EXPECT_EQ(server_.requests().size(), asked);
+}
+
+TEST_F(ClientTest, AServerThatCouldNotTellIsNotAskedAtOnceAgain) {
+  const auto model = llm();
+  EXPECT_EQ(model->info().source, "unknown");
+  const auto asked = server_.requests().size();
+  EXPECT_EQ(model->info().source, "unknown");
+  EXPECT_EQ(server_.requests().size(), asked);
+}
+
 TEST_F(ClientTest, LlamaCppTellsItsWindow) {
   server_.on_get(
       "/v1/models",
@@ -754,6 +778,61 @@ TEST_F(ClientTest, ClosingEndsAWaitForARateLimit) {
   caller->join();
   EXPECT_EQ(answer->error().kind, LlmFailure::stopped);
   server_.server().close();
+}
+
+// One caller at a time is let in. The others are refused, and told so when that one has its answer.
+TEST_F(ClientTest, ManyWorkersBehindOneRateLimitAllGetThrough) {
+  constexpr int workers = 8;
+  std::mutex mutex;
+  std::condition_variable changed;
+  bool busy = false;
+  int done = 0;
+  int refused = 0;
+  server_.then_do([&](const HttpdRequest&) {
+    std::unique_lock lock(mutex);
+    if (!busy) {
+      busy = true;
+      changed.wait(lock, [&] { return refused + done + 1 >= workers; });  // until all others have asked
+      return json_response(chat_answer("ok"));
+    }
+    ++refused;
+    changed.notify_all();
+    changed.wait(lock, [&, before = done] { return done > before; });
+    return json_response(refusal("Rate limit reached"), 429);
+  });
+  config_.num_retries = 1;
+  const auto model = llm();
+  std::atomic<int> right = 0;
+  std::vector<Thread> threads;
+  for (int i = 0; i < workers; ++i) {
+    auto thread = Thread::start(scope_, "worker", [&] {
+      right += ask(*model, {{.content = "x"}}) ? 1 : 0;
+      const std::lock_guard lock(mutex);
+      busy = false;
+      ++done;
+      changed.notify_all();
+    });
+    ASSERT_TRUE(thread);
+    threads.push_back(std::move(*thread));
+  }
+  for (auto& thread : threads) thread.join();
+  EXPECT_EQ(right.load(), workers);
+  EXPECT_GE(refused, workers - 1);
+}
+
+TEST_F(ClientTest, WhoIsNeverLetInGivesUpThoughOthersAreAnswered) {
+  std::unique_ptr<Llm> other;
+  server_.then_do([&](const HttpdRequest& request) {
+    if (request.body.find("me first") != std::string::npos) return json_response(chat_answer("ok"));
+    EXPECT_TRUE(ask(*other, {{.content = "me first"}}));
+    return json_response(refusal("Rate limit reached"), 429);
+  });
+  other = llm();
+  const auto answer = ask("x");
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, LlmFailure::rate_limit);
+  EXPECT_EQ(answer.error().attempts, 3);
+  EXPECT_EQ(server_.posts(), 2U * (60U + 3U));
 }
 
 TEST_F(ClientTest, ManyThreadsShareOneLlm) {
