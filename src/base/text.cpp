@@ -217,6 +217,14 @@ std::string nearest_word(std::string_view word, const std::vector<std::string>& 
   return best;
 }
 
+std::string_view user_info_of(std::string_view url) {
+  const auto scheme = url.find("://");
+  if (scheme != std::string_view::npos) url.remove_prefix(scheme + 3);
+  url = url.substr(0, url.find_first_of("/?#"));
+  const auto at = url.rfind('@');
+  return at == std::string_view::npos ? url.substr(0, 0) : url.substr(0, at);
+}
+
 std::string shell_quote(std::string_view word) {
   std::string out = "'";
   for (const char c : word) {

@@ -37,6 +37,9 @@ std::string nearest_word(std::string_view word, const std::vector<std::string>& 
 
 // Quotes one word for a POSIX shell. For messages and for scripts whose every word is quoted; data never becomes code.
 std::string shell_quote(std::string_view word);
+// The part of a URL before its host, without the '@': "user:password" of "https://user:password@host/v1", also where
+// the scheme is left out. Empty where there is none. A view of `url`.
+std::string_view user_info_of(std::string_view url);
 
 // Lower-case hex of the SHA-256 (FIPS 180-4) of the bytes: names of caches, hashes of rows and patches.
 std::string sha256_hex(std::string_view bytes);

@@ -30,12 +30,9 @@ std::optional<std::string> variable(const Environment& environment, std::string_
 
 // "https://user:secret@host/" → "https://***@host/".
 std::string without_credentials(std::string url) {
-  const auto start = url.find("://");
-  if (start == std::string::npos) return url;
-  const auto end = std::min(url.find_first_of("/?#", start + 3), url.size());
-  const auto at = url.rfind('@', end == 0 ? 0 : end - 1);
-  if (at == std::string::npos || at < start + 3) return url;
-  return url.replace(start + 3, at - start - 3, "***");
+  const auto user = user_info_of(url);
+  if (user.empty() || url.find("://") == std::string::npos) return url;
+  return url.replace(static_cast<std::size_t>(user.data() - url.data()), user.size(), "***");
 }
 
 // "llm.kimi-k2", "kimi-k2", "[llm.kimi-k2]" and "" → "llm.kimi-k2", …, "llm".
@@ -198,19 +195,6 @@ void take_text(const Choices& chosen, std::string_view key, std::string& to) {
 bool is_secret(std::string_view key) {
   const auto* rule = find_key(*find_section("llm"), key);
   return rule != nullptr && rule->secret;
-}
-
-// Of "https://user:password@host/v1"; "" none.
-std::string password_of(std::string_view url) {
-  const auto scheme = url.find("://");
-  if (scheme == std::string_view::npos) return "";
-  url.remove_prefix(scheme + 3);
-  url = url.substr(0, url.find_first_of("/?#"));
-  const auto at = url.rfind('@');
-  if (at == std::string_view::npos) return "";
-  url = url.substr(0, at);
-  const auto colon = url.find(':');
-  return std::string(colon == std::string_view::npos ? url : url.substr(colon + 1));
 }
 
 std::string shown_value(std::string_view key, const Json& value) {
@@ -545,7 +529,8 @@ Result<Settings> load_settings(const SettingsFlags& flags, const Environment& en
   for (const auto& key : settings.llm.api_keys) {
     if (!is_placeholder(key)) log_hide_secret(key);
   }
-  if (const auto password = password_of(settings.llm.base_url); !password.empty()) log_hide_secret(password);
+  if (const auto user = user_info_of(settings.llm.base_url); !user.empty())
+    log_hide_secret(user.substr(user.find(':') + 1));
   return settings;
 }
 

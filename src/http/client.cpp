@@ -130,14 +130,10 @@ bool is_loopback_url(std::string_view url) {
 }
 
 std::string url_for_people(std::string_view url) {
-  const auto scheme = url.find("://");
-  if (scheme == std::string_view::npos) return std::string(url.substr(0, url.find_first_of("?#")));
-  std::string shown(url.substr(0, scheme + 3));
-  auto rest = url.substr(scheme + 3);
-  rest = rest.substr(0, rest.find_first_of("?#"));
-  const auto path = std::min(rest.find('/'), rest.size());
-  if (const auto at = rest.substr(0, path).rfind('@'); at != std::string_view::npos) rest.remove_prefix(at + 1);
-  return shown.append(rest);
+  std::string shown(url.substr(0, url.find_first_of("?#")));
+  if (const auto user = user_info_of(url); !user.empty())
+    shown.erase(static_cast<std::size_t>(user.data() - url.data()), user.size() + 1);
+  return shown;
 }
 
 struct HttpSession::State {

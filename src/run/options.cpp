@@ -63,15 +63,10 @@ bool take_seed(const Json& json, RunOptions& options) {
 constexpr std::string_view hidden_user = "***";
 
 void put_base_url(Json& json, const RunOptions& options) {
-  const std::string& url = options.base_url;
-  const auto scheme = url.find("://");
-  const auto host = scheme == std::string::npos ? 0 : scheme + 3;
-  const auto at = url.substr(0, url.find_first_of("/?#", host)).rfind('@');
-  if (at == std::string::npos || at < host) {
-    json = url;
-  } else {
-    json = url.substr(0, host).append(hidden_user).append(url.substr(at));
-  }
+  std::string url = options.base_url;
+  if (const auto user = user_info_of(url); !user.empty())
+    url.replace(static_cast<std::size_t>(user.data() - url.data()), user.size(), hidden_user);
+  json = std::move(url);
 }
 
 #define AWM_FIELD(name, member, matters)                                             \
@@ -163,7 +158,7 @@ Result<RunOptions> resume_options(const Json& header_settings, const RunOptions&
                 "the settings differ from the run's own: " + differing,
                 "leave the options out to go on as before, or add --force");
   }
-  if (contains(merged.base_url, "//" + std::string(hidden_user) + "@")) {
+  if (user_info_of(merged.base_url) == hidden_user) {
     return fail(Errc::invalid_input, "resume", options.resume_from,
                 "the run's --base-url had a password, and a journal keeps none", "give --base-url again");
   }

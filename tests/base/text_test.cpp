@@ -114,5 +114,13 @@ TEST(TextTest, Sha256) {
             "f742b965f156c10374bc23aea96e3a8aff8facd6fc079defeaa30219ad86f211");
 }
 
+TEST(UserInfo, IsWhatStandsBeforeTheHost) {
+  EXPECT_EQ(user_info_of("https://me:s3cret@host/v1"), "me:s3cret");
+  EXPECT_EQ(user_info_of("me:s3@cret@proxy:3128"), "me:s3@cret");
+  for (const auto* none :
+       {"", "https://host/v1", "https://host/a@b", "https://host?a@b", "host:80/a@b", "https://host#a@b"})
+    EXPECT_EQ(user_info_of(none), "") << none;
+}
+
 }  // namespace
 }  // namespace awm

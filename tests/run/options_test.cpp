@@ -31,7 +31,7 @@ TEST(RunOptions, KeepNoPasswordOfABaseUrl) {
 }
 
 TEST(RunOptions, KeepABaseUrlWithoutOneAsItIs) {
-  for (const auto* url : {"", "http://127.0.0.1:8000/v1", "http://h/v1?user=a@b", "h:80/a@b"}) {
+  for (const auto* url : {"", "http://127.0.0.1:8000/v1", "http://h/v1?user=a@b", "h:80/a@b", "http://h/a@b"}) {
     RunOptions options;
     options.base_url = url;
     EXPECT_EQ(string_or(to_json(options), "base-url", "?"), url);
