@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "base/json.h"
+#include "must.h"
 #include "os/sys.h"
 #include "os/thread.h"
 #include "sandbox/docker_sandbox.h"
@@ -25,21 +26,6 @@ using awm::Deadline;
 using awm::Seconds;
 
 const awm::Scope scope{"bench"};
-
-template <class T>
-T must(awm::Result<T> result) {
-  if (!result) {
-    std::fprintf(stderr, "docker_bench: %s\n", result.error().message().c_str());
-    std::exit(1);
-  }
-  return *std::move(result);
-}
-void must(awm::Result<void> result) {
-  if (!result) {
-    std::fprintf(stderr, "docker_bench: %s\n", result.error().message().c_str());
-    std::exit(1);
-  }
-}
 
 double seconds_of(const std::function<void()>& body) {
   const auto start = Clock::now();

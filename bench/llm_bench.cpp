@@ -13,17 +13,11 @@
 #include "httpd/server.h"
 #include "llm/chat.h"
 #include "llm/provider.h"
+#include "must.h"
 #include "os/sys.h"
 
 namespace awm {
 namespace {
-
-template <class T>
-T must(Result<T> result) {
-  if (result) return *std::move(result);
-  fmt::print(stderr, "{}\n", result.error().message());
-  std::exit(1);
-}
 
 std::vector<Message> conversation() {
   std::vector<Message> messages{{.role = Role::system, .content = std::string(6000, 's')},

@@ -11,18 +11,12 @@
 
 #include "base/json.h"
 #include "httpd/server.h"
+#include "must.h"
 #include "run/sample.h"
 #include "runtime/fake_sandbox.h"
 
 namespace awm {
 namespace {
-
-template <class T>
-T must(Result<T> result) {
-  if (result) return *std::move(result);
-  fmt::print(stderr, "{}\n", result.error().message());
-  std::exit(1);
-}
 
 std::string answer_to(const HttpdRequest& request, int steps) {
   std::size_t answered = 0;

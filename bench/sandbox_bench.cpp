@@ -11,6 +11,7 @@
 #include <functional>
 #include <vector>
 
+#include "must.h"
 #include "os/census.h"
 #include "os/file.h"
 #include "os/spawn.h"
@@ -18,18 +19,6 @@
 #include "sandbox/local_sandbox.h"
 
 namespace {
-
-template <class T>
-T must(awm::Result<T> result) {
-  if (result) return *std::move(result);
-  std::fprintf(stderr, "%s\n", result.error().message().c_str());
-  std::abort();
-}
-void must(const awm::Result<void>& result) {
-  if (result) return;
-  std::fprintf(stderr, "%s\n", result.error().message().c_str());
-  std::abort();
-}
 
 void measure(const char* what, int times, const std::function<void()>& body) {
   std::vector<double> took;
