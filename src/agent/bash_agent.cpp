@@ -62,13 +62,16 @@ struct Ran {
   std::optional<std::string> submission;
 };
 
+// Of the user whom SWE-bench's images run commands as.
+constexpr std::string_view image_home = "/root";
+
 class BashAgent {
  public:
   explicit BashAgent(Controller& c) : c_(c) {
     environment_ = {"PAGER=cat", "MANPAGER=cat", "LESS=-R", "PIP_PROGRESS_BAR=off", "TQDM_DISABLE=1"};
-    // SWE-bench's images activate their environment there; a plain `bash -c` would not read it.
+    // SWE-bench's images activate their environment in root's .bashrc; a plain `bash -c` would not read it.
     if (Sandbox* sandbox = c.runtime().sandbox(); sandbox != nullptr && sandbox->facts().kind == "docker") {
-      environment_.emplace_back("BASH_ENV=/root/.bashrc");
+      environment_.emplace_back("BASH_ENV=" + std::string(image_home) + "/.bashrc");
     }
   }
 

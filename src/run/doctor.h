@@ -30,7 +30,7 @@ struct DoctorOptions {
   std::string output_dir;             // whose disk is looked at; "" : the working directory
 };
 
-// Looks at everything, at most some ten seconds a point; `tell` gets each finding as soon as it is there. Changes
+// Looks at everything, at most some fifteen seconds a point; `tell` gets each finding as soon as it is there. Changes
 // nothing on the machine; one sandbox is made and given back. What cannot be looked at is a finding, not an error.
 std::vector<Finding> examine(const Scope& scope, Stop& stop, Spawner& spawner, const DoctorOptions& options,
                              const std::function<void(const Finding&)>& tell);

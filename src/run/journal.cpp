@@ -222,6 +222,7 @@ std::string Journal::close() noexcept {
       state_->trouble.reset();
     } else if (auto second = write_file(state_->second_place, state_->kept, true); second) {
       state_->written_elsewhere = state_->second_place;
+      log_error(state_->path + " did not take its last records; they are in " + state_->second_place);
     } else {
       // The last place that is left.
       log_error("records of the run could be written neither to " + state_->path + " nor to " + state_->second_place +

@@ -41,10 +41,10 @@ class Run {
     if (!options().skip_evaluation) {
       for (const auto& row : plan_.rows) AWM_CHECK(check_judgeable(row));
     }
-    AWM_TRY(sandboxes_, Sandboxes::open(scope_, plan_, env_.spawner, env_.stop));
     AWM_TRY(const auto budget, fit_workers(options().workers, "run"));
     plan_.options.workers = budget.workers;
     descriptor_limit_ = budget.descriptor_limit;
+    AWM_TRY(sandboxes_, Sandboxes::open(scope_, plan_, env_.spawner, env_.stop));
     AWM_CHECK(open_http());
     AWM_CHECK(open_output());
     AWM_CHECK(open_model());

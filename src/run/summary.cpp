@@ -182,8 +182,8 @@ std::string summary_text(const RunSummary& summary, std::size_t columns) {
   if (summary.gave_up) text += "stopped early: " + summary.gave_up->message() + "\n";
   if (!summary.journal_elsewhere.empty()) {
     const auto journal = join_path(summary.output_dir, "journal.jsonl");
-    text += fmt::format("{} did not take its last records. They are in {}; before going on: cat {} >> {}\n", journal,
-                        summary.journal_elsewhere, shell_quote(summary.journal_elsewhere), shell_quote(journal));
+    text += fmt::format("before going on, join what the journal did not take: cat {} >> {}\n",
+                        shell_quote(summary.journal_elsewhere), shell_quote(journal));
   }
   if (summary.stopped || summary.gave_up || sums.errors > 0 || done < summary.tasks) {
     text += fmt::format("go on{}: awm run --resume-from {}{}\n", sums.errors > 0 ? ", trying the errors again" : "",
