@@ -1,4 +1,6 @@
 // What a run keeps when things go wrong: releases that fail, kill -9 anywhere, signals.
+#include <csignal>
+#include <functional>
 #include <set>
 
 #include "held_model.h"
@@ -182,6 +184,58 @@ TEST(ManySamples, UnderALowLimitHoldWhatAFewDid) {
   }
   EXPECT_EQ(held[0].leaks, 0);
   EXPECT_EQ(held[1], held[0]);
+}
+
+// A run of two samples whose first waits for the model, and what it came to after this signal.
+Outcome signalled(Bench& bench, int signal, const std::function<void(HeldModel&, Child&)>& meanwhile) {
+  const Samples samples(bench, 0, 2);
+  HeldModel model(samples.patch());
+  const auto place = bench.folder() / "run";
+  auto child = bench.spawner().spawn(scope(), {.argv = run_of(bench, samples, model, place, {"--sandbox", "local"}),
+                                               .environment = bench.environment(),
+                                               .folder = bench.folder().path()});
+  EXPECT_TRUE(child) << child.error();
+  EXPECT_TRUE(model.wait_for(1));
+  EXPECT_TRUE(child->signal(signal));
+  meanwhile(model, *child);
+  ProcessOutput output;
+  output.status = child->wait(Deadline::in(Seconds{60})).value_or(ExitStatus::exited(99));
+  model.release();
+  EXPECT_EQ(leftovers_under(bench.folder() / "home"), "");
+  auto outcome = Bench::read(output, place);
+  // Gone on with, both are done.
+  const auto again =
+      Bench::read(bench.process({program(), "run", "--resume-from", place, "--base-url", model.url()}), place);
+  EXPECT_EQ(again.status, ExitStatus::exited(0)) << again.output;
+  EXPECT_EQ(verdict(again, "held-0"), "PASS");
+  EXPECT_EQ(verdict(again, "held-1"), "PASS");
+  return outcome;
+}
+
+TEST(Signals, OnceLetsWhatIsLiveFinish) {
+  Bench bench;
+  const auto outcome = signalled(bench, SIGINT, [](HeldModel& model, Child&) { model.release(); });
+  EXPECT_EQ(outcome.status, ExitStatus::exited(130));
+  EXPECT_EQ(verdict(outcome, "held-0"), "PASS");
+  EXPECT_EQ(outcome.results.size(), 1U);
+}
+
+TEST(Signals, TwiceEndEveryWait) {
+  Bench bench;
+  const auto outcome = signalled(bench, SIGINT, [](HeldModel&, Child& child) { EXPECT_TRUE(child.signal(SIGINT)); });
+  EXPECT_EQ(outcome.status, ExitStatus::exited(130));
+  EXPECT_TRUE(outcome.results.empty());
+  const auto errors = records_of(outcome, "error");
+  ASSERT_EQ(errors.size(), 1U);
+  EXPECT_EQ(string_or(errors[0], "verdict", ""), "interrupted");
+}
+
+TEST(Signals, OfTerminationEndsEveryWaitAtOnce) {
+  Bench bench;
+  const auto outcome = signalled(bench, SIGTERM, [](HeldModel&, Child&) {});
+  EXPECT_EQ(outcome.status, ExitStatus::exited(130));
+  EXPECT_TRUE(outcome.results.empty());
+  EXPECT_EQ(records_of(outcome, "error").size(), 1U);
 }
 
 TEST(DescriptorLimit, ThatFitsFewerWorkersIsToldAndOneThatFitsNoneIsRefused) {

@@ -70,7 +70,33 @@ TEST(FdsCommand, ShowsAProcessAndWhatGrows) {
   EXPECT_THAT(one.output, HasSubstr("descriptors of process " + std::to_string(child->pid())));
   const auto each = bench.process({program(), "fds", std::to_string(child->pid()), "--all"});
   EXPECT_THAT(each.output, HasSubstr("/ready-1"));
+  // Watched while it opens another, and until it ends.
+  auto said = sys::pipe(scope(), "said");
+  ASSERT_TRUE(said);
+  auto watcher =
+      bench.spawner().spawn(scope(), {.argv = {program(), "fds", std::to_string(child->pid()), "--watch", "0.05"},
+                                      .environment = bench.environment(),
+                                      .folder = "",
+                                      .stdout_fd = said->second.get()});
+  ASSERT_TRUE(watcher) << watcher.error();
+  said->second.reset();
+  std::string seen;
+  const auto read_until = [&](std::string_view wanted) {
+    char piece[4096];
+    while (seen.find(wanted) == std::string::npos) {
+      const auto count = sys::read(said->first.get(), piece, sizeof piece);
+      if (!count || *count == 0) return false;
+      seen.append(piece, *count);
+    }
+    return true;
+  };
+  EXPECT_TRUE(read_until("descriptors of process")) << seen;
+  EXPECT_TRUE(sys::write_all(input->second.get(), "go on\n"));
+  EXPECT_TRUE(read_until("1 opened, 0 closed")) << seen;
   child->kill();
+  EXPECT_TRUE(read_until("has ended")) << seen;
+  EXPECT_TRUE(read_until("grown by 1: file ")) << seen;
+  EXPECT_EQ(watcher->wait(Deadline::in(Seconds{20})).value_or(ExitStatus::exited(99)), ExitStatus::exited(0));
   const auto gone = bench.process({program(), "fds", "grower.sh"});
   EXPECT_EQ(gone.status, ExitStatus::exited(2)) << gone.output;
   EXPECT_THAT(gone.output, HasSubstr("find a process called grower.sh: there is none"));

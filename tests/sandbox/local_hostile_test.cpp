@@ -116,13 +116,14 @@ TEST_F(LocalHostileTest, WhatWasToBeHiddenIsHidden) {
 TEST_F(LocalHostileTest, BindsAreShownAfterHomeIsHiddenAndAreReadOnlyUnlessAskedFor) {
   host("mkdir -p given/inner writable; echo hello > given/inner/file; chmod 0777 writable");
   auto some = settings();
-  some.binds = {{.source = *folder / "given", .target = "/root/tools/given"},
+  const std::string tools = sys::environment("HOME").value_or("/home/somebody") + "/tools";
+  some.binds = {{.source = *folder / "given", .target = tools + "/given"},
                 {.source = *folder / "given/inner/file", .target = "/opt/one/two/file"},
                 {.source = *folder / "writable", .target = "/srv/awm/writable", .writable = true}};
   auto sandbox = connect(some);
-  EXPECT_EQ(output(*sandbox, "cat /root/tools/given/inner/file /opt/one/two/file"), "hello\nhello");
-  EXPECT_NE(run(*sandbox, "echo x > /root/tools/given/inner/file").status, ExitStatus::exited(0));
-  EXPECT_NE(run(*sandbox, "touch /root/tools/x").status, ExitStatus::exited(0));
+  EXPECT_EQ(output(*sandbox, "cat " + tools + "/given/inner/file /opt/one/two/file"), "hello\nhello");
+  EXPECT_NE(run(*sandbox, "echo x > " + tools + "/given/inner/file").status, ExitStatus::exited(0));
+  EXPECT_NE(run(*sandbox, "touch " + tools + "/x").status, ExitStatus::exited(0));
   output(*sandbox, "echo out > /srv/awm/writable/x");
   EXPECT_EQ(host("cat writable/x"), "out");
   // The host's own entries beside a place that was made are still there.
