@@ -15,7 +15,7 @@ check() {
   local file=$1 key
   key=$(sha256sum <"$file" | cut -c1-24)-$common
   [ -f "$cache/$key" ] && return 0
-  if out=$("$tool" --quiet -p "$build" --extra-arg=-Wno-unknown-warning-option "$file" 2>&1); then
+  if out=$("$tool" --quiet -p "$build" "$file" 2>&1); then
     : >"$cache/$key"
   else
     printf '%s\n' "$out"

@@ -81,6 +81,7 @@ class BashAgent {
       auto answer = c_.ask();
       if (!answer) break;
       std::vector<ToolCall> calls;
+      calls.reserve(answer->message.tool_calls.size());
       for (std::size_t i = 0; i < answer->message.tool_calls.size(); ++i) {
         calls.push_back(presentable_call(answer->message.tool_calls[i],
                                          "call_" + std::to_string(c_.outcome().iterations) + "_" + std::to_string(i)));

@@ -99,6 +99,7 @@ class CodeAct {
     const std::string thought = valid(answer.message.content);
     if (!thought.empty()) last_words_ = thought;
     std::vector<ToolCall> calls;
+    calls.reserve(answer.message.tool_calls.size());
     for (std::size_t i = 0; i < answer.message.tool_calls.size(); ++i) {
       calls.push_back(presentable_call(answer.message.tool_calls[i],
                                        "call_" + std::to_string(c_.outcome().iterations) + "_" + std::to_string(i)));

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <cstring>
 
 namespace awm {
@@ -184,7 +185,7 @@ std::string human_bytes(uint64_t bytes) {
 std::string human_seconds(double seconds) {
   if (seconds < 0.9995) return fmt::format("{:.0f} ms", seconds * 1000);
   if (seconds < 59.95) return fmt::format("{:.1f} s", seconds);
-  const auto total = static_cast<int64_t>(seconds + 0.5);
+  const auto total = static_cast<int64_t>(std::llround(seconds));
   if (total < 3600) return fmt::format("{} min {} s", total / 60, total % 60);
   return fmt::format("{} h {} min", total / 3600, total % 3600 / 60);
 }

@@ -17,6 +17,7 @@ namespace {
 
 std::string as_list(const std::vector<std::string>& sections) {
   std::vector<std::string> shown;
+  shown.reserve(sections.size());
   for (const auto& section : sections) shown.push_back("[" + section + "]");
   return join(shown, ", ");
 }
@@ -367,7 +368,7 @@ class Rest {
       }
       std::erase_if(settings_.sandbox.environment,
                     [&](const std::string& entry) { return entry.starts_with(name + "="); });
-      settings_.sandbox.environment.push_back(name + "=" + text);
+      settings_.sandbox.environment.push_back(fmt::format("{}={}", name, text));
     }
     return {};
   }

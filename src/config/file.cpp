@@ -110,7 +110,7 @@ class Reader {
       if (const auto* known = find_key(rule, key)) {
         read_key(rule, *known, section, node);
       } else if (rule.named && node.type == TomlNode::Type::table) {
-        inner.emplace_back(name + "." + key, &node);
+        inner.emplace_back(fmt::format("{}.{}", name, key), &node);
       } else if (anything) {
         unused_[name].push_back(shown(key));
         collect_secrets(node, false);
@@ -169,6 +169,7 @@ class Reader {
     const auto tell = [&](const auto& keys, std::string_view words) {
       if (keys.empty()) return;
       std::vector<std::string> parts;
+      parts.reserve(keys.size());
       for (const auto& [section, names] : keys) parts.push_back(fmt::format("[{}] {}", section, join(names, ", ")));
       data_.notes.push_back(fmt::format("{}: {}: {}", data_.name, words, join(parts, "; ")));
     };

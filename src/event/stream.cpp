@@ -434,6 +434,7 @@ Result<void> EventStream::Impl::wait_delivered(Deadline deadline) {
 std::vector<EventStream::SubscriberStatus> EventStream::Impl::subscribers() const {
   const std::lock_guard lock(mutex_);
   std::vector<SubscriberStatus> list;
+  list.reserve(cursors_.size());
   for (const auto& c : cursors_) {
     list.push_back({.subscriber_id = c->subscriber_id,
                     .callback_id = c->callback_id,

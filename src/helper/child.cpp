@@ -101,7 +101,7 @@ std::string find_program(const std::string& name, const std::string& path, const
     std::string candidate(rest.substr(0, colon));
     if (!candidate.empty()) candidate += '/';
     candidate += name;
-    if (candidate[0] != '/') candidate = folder + '/' + candidate;
+    if (candidate[0] != '/') candidate.insert(0, 1, '/').insert(0, folder);
     struct stat info{};
     if (::stat(candidate.c_str(), &info) == 0 && S_ISREG(info.st_mode)) {
       if (::access(candidate.c_str(), X_OK) == 0) return candidate;
@@ -162,6 +162,7 @@ pid_t start_command(const Command& command, const ChildRules& rules, Fd* report)
   }
   int next = 3;
   std::vector<int> kept;
+  kept.reserve(command.others.size() + 1);
   for (const auto& [from, to] : command.others) kept.push_back(to);
   kept.push_back(said);
   std::sort(kept.begin(), kept.end());

@@ -138,7 +138,7 @@ void empty_folder(Removal& removal, int folder, const std::string& path, int dep
   while (const dirent* entry = ::readdir(entries)) {
     const std::string name = entry->d_name;
     if (name == "." || name == "..") continue;
-    remove_entry(removal, folder, name, path.size() < 4096 ? path + "/" + name : path, depth);
+    remove_entry(removal, folder, name, path.size() < 4096 ? std::string(path).append("/").append(name) : path, depth);
   }
   ::closedir(entries);
 }

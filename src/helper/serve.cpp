@@ -454,6 +454,7 @@ int Server::timeout() const {
 void Server::on_time() {
   const Micros at = now();
   std::vector<uint32_t> ids;
+  ids.reserve(jobs_.size());
   for (const auto& [id, job] : jobs_) ids.push_back(id);
   for (const uint32_t id : ids) {
     Job& job = *jobs_.at(id);

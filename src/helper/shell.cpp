@@ -17,7 +17,7 @@ namespace awm::helper {
 
 namespace {
 
-constexpr std::size_t kKeepEarlier = 8 * 1024;
+constexpr std::size_t kKeepEarlier = std::size_t{8} << 10;
 constexpr std::size_t kReadSize = std::size_t{64} << 10;
 constexpr Micros kIdlePause = 20 * kMillisecond;
 constexpr Micros kLostCheck = 250 * kMillisecond;
@@ -637,7 +637,7 @@ bool Shell::status_cannot_come() const {
   pollfd readers{control_.get(), 0, 0};
   if (::poll(&readers, 1, 0) == 1 && (readers.revents & POLLERR) != 0) return true;  // it closed its end
   const auto descriptors = soft_limit(pid_, "Max open files");  // too few to have the control descriptors back
-  return descriptors && *descriptors <= static_cast<uint64_t>(base_ + kStatus);
+  return descriptors && *descriptors <= static_cast<uint64_t>(base_) + kStatus;
 }
 
 // The shell sits there, yet no status came. A syntax error in dash, or an interrupt at a bad moment, costs it the line:

@@ -490,9 +490,10 @@ inline void put_le(std::string& out, uint64_t value, std::size_t bytes) {
   for (std::size_t i = 0; i < bytes; ++i) out.push_back(static_cast<char>((value >> (8 * i)) & 0xff));
 }
 
-inline uint64_t get_le(const char* at, std::size_t bytes) {
+inline uint64_t get_le(std::string_view bytes) {
   uint64_t value = 0;
-  for (std::size_t i = 0; i < bytes; ++i) value |= static_cast<uint64_t>(static_cast<unsigned char>(at[i])) << (8 * i);
+  for (std::size_t i = 0; i < bytes.size(); ++i)
+    value |= static_cast<uint64_t>(static_cast<unsigned char>(bytes[i])) << (8 * i);
   return value;
 }
 
@@ -536,7 +537,7 @@ struct Decoder {
   }
   void one(std::string& s) {
     if (!has(4)) return;
-    const auto size = static_cast<std::size_t>(get_le(in.data(), 4));
+    const auto size = static_cast<std::size_t>(get_le(in.substr(0, 4)));
     in.remove_prefix(4);
     if (!has(size)) return;
     s.assign(in.substr(0, size));
@@ -545,7 +546,7 @@ struct Decoder {
   template <class T>
   void one(std::vector<T>& list) {
     if (!has(4)) return;
-    const auto count = static_cast<std::size_t>(get_le(in.data(), 4));
+    const auto count = static_cast<std::size_t>(get_le(in.substr(0, 4)));
     in.remove_prefix(4);
     if (!has(count * 4)) return;  // every element takes four bytes at least
     list.clear();
@@ -560,7 +561,7 @@ struct Decoder {
       in.remove_prefix(1);
     } else if constexpr (Number<T>) {
       if (!has(sizeof(T))) return;
-      field = static_cast<T>(get_le(in.data(), sizeof(T)));
+      field = static_cast<T>(get_le(in.substr(0, sizeof(T))));
       in.remove_prefix(sizeof(T));
     } else {
       T::each(field, *this);
@@ -630,11 +631,11 @@ class FrameParser {
   // The next whole frame; payload points into the parser and is good until the next feed().
   [[nodiscard]] bool next(Header& header, std::string_view& payload) {
     if (broken_ || buffer_.size() - used_ < kHeaderSize) return false;
-    const char* at = buffer_.data() + used_;
-    header.length = static_cast<uint32_t>(detail::get_le(at, 4));
-    header.type = static_cast<uint16_t>(detail::get_le(at + 4, 2));
-    header.flags = static_cast<uint16_t>(detail::get_le(at + 6, 2));
-    header.id = static_cast<uint32_t>(detail::get_le(at + 8, 4));
+    const auto at = std::string_view(buffer_).substr(used_, kHeaderSize);
+    header.length = static_cast<uint32_t>(detail::get_le(at.substr(0, 4)));
+    header.type = static_cast<uint16_t>(detail::get_le(at.substr(4, 2)));
+    header.flags = static_cast<uint16_t>(detail::get_le(at.substr(6, 2)));
+    header.id = static_cast<uint32_t>(detail::get_le(at.substr(8, 4)));
     if (header.length > kMaxPayload) {
       broken_ = true;
       return false;

@@ -149,7 +149,7 @@ class Engine final : public httplib::Server {
     Patch(".*", any);
     Delete(".*", any);
     Options(".*", any);
-    set_exception_handler([](const httplib::Request& request, httplib::Response& response, std::exception_ptr) {
+    set_exception_handler([](const httplib::Request& request, httplib::Response& response, const std::exception_ptr&) {
       log_error("httpd: a handler threw while answering " + request.path);
       response.status = 500;
     });
@@ -197,7 +197,7 @@ class Engine final : public httplib::Server {
           [this, answer](size_t, size_t, httplib::DataSink& sink) { return send_body(*answer, sink); });
       return;
     }
-    to.set_content(std::move(answer->body), answer->content_type);
+    to.set_content(answer->body, answer->content_type);
   }
 
   bool send_body(const HttpdResponse& answer, httplib::DataSink& sink) {

@@ -261,6 +261,7 @@ LlmResult HttpLlm::complete(const CompletionRequest& request) {
   int uncounted = 0;
   int learnt = 0;
   std::vector<uint64_t> answers;  // of each key, when this call last looked
+  answers.reserve(keys_.size());
   for (const auto& key : keys_) answers.push_back(shared.answers(key));
   const auto chance = [&] { return std::uniform_real_distribution<double>(0, 1)(random); };
   const auto give_back = [&](LlmResult result) {

@@ -67,7 +67,7 @@ void read_error_object(const Json& error, Said& said) {
       if (const auto* place = find_member(item, "loc"); place != nullptr && place->is_array()) {
         std::vector<std::string> parts;
         for (const auto& part : *place) parts.push_back(as_text(&part));
-        line = join(parts, ".") + ": " + line;
+        line.insert(0, join(parts, ".") + ": ");
       }
       if (line.empty()) line = as_text(&item);
       if (!line.empty()) said.message += (said.message.empty() ? "" : "; ") + line;
@@ -376,13 +376,11 @@ CallFailure classify(int status, const HeaderList& headers, const Said& said, bo
   } else if (status == 403) {
     // A page in place of JSON is a gateway's word on this request, not the provider's on the key.
     of_kind(parsed ? LlmFailure::authentication : LlmFailure::bad_request);
-  } else if (status >= 500 || status == 408 || status == 409 || status == 425) {
-    of_kind(LlmFailure::server);
-  } else if (status >= 300 && status < 500) {
+  } else if (status >= 300 && status < 500 && status != 408 && status != 409 && status != 425) {
     of_kind(LlmFailure::bad_request);
     failure.refused_parameter = refused_parameter(said);
   } else {
-    of_kind(LlmFailure::server);
+    of_kind(LlmFailure::server);  // among them 408 (it took too long), 409 (a conflict) and 425 (too early)
   }
   if (failure.again) failure.retry_after = retry_after_of(headers, said.all);
   return failure;

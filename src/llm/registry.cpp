@@ -75,6 +75,7 @@ Result<void> LlmRegistry::set_active(const std::string& service) {
 std::vector<std::string> LlmRegistry::services() const {
   const std::lock_guard lock(mutex_);
   std::vector<std::string> names;
+  names.reserve(entries_.size());
   for (const auto& one : entries_) names.push_back(one->service);
   return names;
 }

@@ -24,8 +24,9 @@ std::optional<double> take_number(std::string_view& text) {
     ++end;
   }
   double value = 0;
-  const auto parsed = std::from_chars(text.data(), text.data() + end, value);
-  if (end == 0 || parsed.ec != std::errc() || parsed.ptr != text.data() + end) return std::nullopt;
+  const auto digits = text.substr(0, end);
+  const auto parsed = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+  if (end == 0 || parsed.ec != std::errc() || parsed.ptr != digits.data() + digits.size()) return std::nullopt;
   text.remove_prefix(end);
   return value;
 }
@@ -108,8 +109,9 @@ std::optional<int64_t> parse_http_date(std::string_view text) {
                                          std::chrono::month(static_cast<unsigned>(month - months.begin()) + 1),
                                          std::chrono::day(static_cast<unsigned>(*day))};
   if (!date.ok()) return std::nullopt;
-  const auto days = std::chrono::sys_days(date).time_since_epoch().count();
-  return int64_t{days} * 86400 + *hour * 3600 + *minute * 60 + *second;
+  const std::chrono::seconds since_epoch = std::chrono::sys_days(date).time_since_epoch() + std::chrono::hours(*hour) +
+                                           std::chrono::minutes(*minute) + std::chrono::seconds(*second);
+  return since_epoch.count();
 }
 
 std::optional<Seconds> retry_after_of(const HeaderList& headers, std::string_view words) {

@@ -186,6 +186,7 @@ Result<Endpoint> find_endpoint(const LlmConfig& config) {
                   "put a LiteLLM proxy in front of it, and name the model litellm_proxy/… with its base_url");
     }
     std::vector<std::string> names;
+    names.reserve(rules.size());
     for (const auto& one : rules) names.emplace_back(one.prefix);
     const auto near = nearest_word(written, names);
     return fail(Errc::invalid_input, "ask", model,

@@ -1,5 +1,7 @@
 #include "memory/induction.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <optional>
 #include <set>
@@ -180,8 +182,8 @@ std::expected<WorkflowText, Refusal> parse_block(std::span<const std::string_vie
     const auto number = std::to_string(text.steps.size() + 1);
     const auto head = step_head(lines[at]);
     if (!head)
-      return refuse("where step " + number + " should start (\"" + number + ". [Type] reason\") there is " +
-                    quoted(trim(lines[at])) + ".");
+      return refuse(fmt::format("where step {0} should start (\"{0}. [Type] reason\") there is {1}.", number,
+                                quoted(trim(lines[at]))));
     if (head->number != text.steps.size() + 1) return refuse("the steps are not numbered 1, 2, 3, …");
     if (text.steps.size() == limits::max_steps) return refuse("it has more than eight steps.");
     WorkflowStep step;

@@ -210,7 +210,7 @@ Result<std::vector<DescriptorInfo>> descriptors_of(int pid) {
   for (const auto& name : *names) {
     const auto number = number_in<int>(name);
     if (!number) continue;
-    const auto link = folder + "/" + name;
+    const auto link = join_path(folder, name);
     auto target = sys::readlink(link);
     if (!target && (target.error().os_errno == EACCES || target.error().os_errno == EPERM)) {
       return fail(Errc::permission, "look at", who, "this user may not see what its descriptors are",
@@ -311,7 +311,7 @@ Result<std::vector<ProcessInfo>> processes_with_file(const std::string& path) {
     const auto names = sys::list_folder(folder);
     if (!names) continue;
     const bool has = std::any_of(names->begin(), names->end(), [&](const std::string& name) {
-      return sys::readlink(folder + "/" + name).value_or("") == real;
+      return sys::readlink(join_path(folder, name)).value_or("") == real;
     });
     if (has) found.push_back({.pid = pid, .name = name_of(pid), .command = join(arguments_of(pid), " ")});
   }

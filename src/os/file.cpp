@@ -192,8 +192,7 @@ Result<LineReader> LineReader::open(const Scope& scope, const std::string& path,
 Result<std::optional<std::string_view>> LineReader::next() {
   std::size_t searched = start_;
   for (;;) {
-    if (const void* found = std::memchr(buffer_.data() + searched, '\n', buffer_.size() - searched); found != nullptr) {
-      const auto end = static_cast<std::size_t>(static_cast<const char*>(found) - buffer_.data());
+    if (const auto end = buffer_.find('\n', searched); end != std::string::npos) {
       const auto line = std::string_view(buffer_).substr(start_, end - start_);
       offset_ += line.size() + 1;
       start_ = end + 1;

@@ -1,5 +1,7 @@
 #include "replay/book.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <set>
 
@@ -43,9 +45,10 @@ std::optional<std::string> broken_pairing(const Json& messages) {
     if (*role == "tool") {
       const auto id = string_or(message, "tool_call_id", "");
       if (open.erase(id) == 0) {
-        return "Invalid parameter: messages with role 'tool' must be a response to a preceding message with "
-               "'tool_calls'. (" +
-               place + ", tool_call_id '" + id + "')";
+        return fmt::format(
+            "Invalid parameter: messages with role 'tool' must be a response to a preceding message with "
+            "'tool_calls'. ({}, tool_call_id '{}')",
+            place, id);
       }
       continue;
     }
@@ -256,6 +259,7 @@ const ScriptedTalk* ReplayBook::find(const Request& request) const {
 
 ReplayAnswer ReplayBook::unmatched(const Request& request) const {
   std::vector<std::string> names;
+  names.reserve(conversations_.size());
   for (const auto& one : conversations_) names.push_back(one.name);
   constexpr std::size_t shown = 20;
   const std::size_t more = names.size() > shown ? names.size() - shown : 0;

@@ -1,5 +1,7 @@
 #include "replay/script.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <array>
 #include <set>
@@ -459,8 +461,8 @@ Result<std::vector<ScriptedTalk>> read_scripts(const std::string& path, const Pr
     if (json.is_array()) {
       for (std::size_t i = 0; i < json.size(); ++i) {
         const std::string number = std::to_string(i + 1);
-        AWM_TRY(auto one,
-                read_script(json[i], file + ", script " + number, stem_of(file, ".json") + "-" + number, problems));
+        AWM_TRY(auto one, read_script(json[i], fmt::format("{}, script {}", file, number),
+                                      fmt::format("{}-{}", stem_of(file, ".json"), number), problems));
         all.push_back(std::move(one));
       }
     } else {

@@ -182,7 +182,7 @@ Result<void> Journal::append(Json record, Durability durability) {
   return {};
 }
 
-void Journal::keep_what_fails(std::string folder, std::string id) {
+void Journal::keep_what_fails(const std::string& folder, const std::string& id) {
   const std::lock_guard lock(state_->mutex);
   state_->keeps = true;
   state_->second_place = join_path(folder, "journal-" + id + ".jsonl");

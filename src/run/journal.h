@@ -58,7 +58,7 @@ class Journal {
 
   // From now on no record is lost to a disk that takes no more: what close() cannot write either goes to
   // `folder`/journal-ID.jsonl, `id` being the run's.
-  void keep_what_fails(std::string folder, std::string id);
+  void keep_what_fails(const std::string& folder, const std::string& id);
   // Why the last record could not be written, while records are kept; nullopt when all are in the file.
   [[nodiscard]] std::optional<Error> trouble() const;
 

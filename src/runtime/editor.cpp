@@ -377,7 +377,7 @@ Result<EditorResult> Editor::create(Sandbox& sandbox, const EditorCommand& comma
   return EditorResult{.text = "File created successfully at: " + command.path,
                       .existed = false,
                       .old_content = {},
-                      .new_content = *command.file_text};
+                      .new_content = command.file_text};
 }
 
 Result<EditorResult> Editor::replace(Sandbox& sandbox, const EditorCommand& command) {

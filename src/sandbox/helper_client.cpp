@@ -245,7 +245,7 @@ Result<void> HelperClient::wait_for(Call& call, Deadline deadline, const std::fu
   return {};
 }
 
-Result<std::shared_ptr<HelperClient::Call>> HelperClient::begin(std::string frame, uint32_t id) {
+Result<std::shared_ptr<HelperClient::Call>> HelperClient::begin(const std::string& frame, uint32_t id) {
   auto call = std::make_shared<Call>();
   call->id = id;
   {
@@ -268,7 +268,7 @@ Result<std::shared_ptr<HelperClient::Call>> HelperClient::request(wire::Type typ
     return fail(Errc::invalid_input, "use", "the sandbox", "the request is larger than 8 MB",
                 "hand large inputs over in files");
   }
-  return begin(std::move(frame), id);
+  return begin(frame, id);
 }
 
 template <class Answer>

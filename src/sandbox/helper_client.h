@@ -58,7 +58,7 @@ class HelperClient {
 
  private:
   struct Call;
-  Result<std::shared_ptr<Call>> begin(std::string frame, uint32_t id);
+  Result<std::shared_ptr<Call>> begin(const std::string& frame, uint32_t id);
   Result<void> wait_for(Call& call, Deadline deadline, const std::function<bool()>& done);
   Result<void> send(std::string_view bytes, Deadline deadline);
   Result<void> pump(std::unique_lock<std::mutex>& lock, Deadline deadline, bool to_write);

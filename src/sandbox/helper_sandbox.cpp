@@ -225,6 +225,7 @@ Result<std::vector<FolderEntry>> HelperSandbox::list(const std::string& path) {
   AWM_TRY(const auto helper, client());
   AWM_TRY(const auto listed, helper->list(path));
   std::vector<FolderEntry> entries;
+  entries.reserve(listed.entries.size());
   for (const auto& entry : listed.entries) entries.push_back({.name = entry.name, .info = info_of(entry.info)});
   return entries;
 }
