@@ -72,7 +72,8 @@ Census take_census(const Ledger& ledger) {
     CensusItem item{
         .kind = ResourceKind::descriptor, .id = fd, .what = std::string(target, static_cast<std::size_t>(n))};
     struct stat st{};
-    if (::fstat(static_cast<int>(fd), &st) == 0) {
+    // By its path: the descriptor is another thread's, who may close it at any time.
+    if (::stat(path.c_str(), &st) == 0) {
       item.identity =
           std::to_string(fd) + ":" + std::to_string(st.st_dev) + ":" + std::to_string(st.st_ino) + ":" + item.what;
     }
