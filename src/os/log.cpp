@@ -4,11 +4,11 @@
 
 #include <algorithm>
 #include <atomic>
-#include <cerrno>
 #include <mutex>
 #include <vector>
 
 #include "base/text.h"
+#include "os/gate.h"
 #include "os/sys.h"
 
 namespace awm {
@@ -32,9 +32,10 @@ LogState& state() {
 
 void write_whole(int fd, std::string_view text) {
   while (!text.empty()) {
-    const auto n = ::write(fd, text.data(), text.size());
-    if (n < 0 && errno != EINTR) return;  // nobody is there to be told
-    if (n > 0) text.remove_prefix(static_cast<std::size_t>(n));
+    const auto n = kernel_some("write", std::source_location::current(), text.size(),
+                               [&](std::size_t size) { return ::write(fd, text.data(), size); });
+    if (n < 0) return;  // nobody is there to be told
+    text.remove_prefix(static_cast<std::size_t>(n));
   }
 }
 

@@ -17,6 +17,7 @@
 #include <mutex>
 
 #include "os/cancel.h"
+#include "os/gate.h"
 #include "os/log.h"
 #include "os/sys.h"
 #include "os/thread.h"
@@ -29,6 +30,7 @@ struct Request {
   const char* path = nullptr;
   std::vector<char*> argv;
   std::vector<char*> environment;
+  std::source_location at;  // who asked for it
   int null_fd = -1;
   int pid = 0;
   int failed_errno = 0;
@@ -74,14 +76,14 @@ struct Request {
 
 void start_child(Request& request) {
   std::array<int, 2> error_pipe{};
-  if (::pipe2(error_pipe.data(), O_CLOEXEC) < 0) {
+  if (kernel("pipe", request.at, [&] { return ::pipe2(error_pipe.data(), O_CLOEXEC); }) < 0) {
     request.failed_errno = errno;
     request.failed_step = "make a pipe for";
     return;
   }
-  request.null_fd = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  request.null_fd = kernel("open", request.at, [] { return ::open("/dev/null", O_RDWR | O_CLOEXEC); });
   const int parent = ::getpid();
-  const pid_t pid = request.null_fd < 0 ? -1 : ::fork();
+  const pid_t pid = request.null_fd < 0 ? -1 : kernel("fork", request.at, [] { return ::fork(); });
   if (pid == 0) child_main(request, error_pipe[1], parent);
   const int fork_errno = errno;
   ::close(error_pipe[1]);
@@ -181,6 +183,7 @@ Result<Child> Spawner::spawn(const Scope& scope, const SpawnOptions& options, st
   }
   Request request;
   request.options = &options;
+  request.at = birth;
   request.path = program.c_str();
   for (const auto& word : options.argv) request.argv.push_back(const_cast<char*>(word.c_str()));
   request.argv.push_back(nullptr);

@@ -22,163 +22,21 @@
 #include <unistd.h>
 
 #include <array>
-#include <atomic>
 #include <cerrno>
 #include <climits>
 #include <csignal>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
-#include <map>
 #include <memory>
-#include <mutex>
 #include <utility>
+
+#include "os/gate.h"
 
 extern char** environ;
 
-namespace awm::fault {
-
-#ifdef AWM_FAULTS
-namespace {
-struct Rule {
-  std::string name;
-  std::string file;
-  int skip = 0;
-  int times = 0;
-  int os_errno = 0;
-};
-std::mutex rules_mutex;
-std::vector<Rule> rules;
-std::map<std::pair<std::string, std::string>, int> passed;
-}  // namespace
-
-void inject(std::string_view name, std::string_view file, int skip, int times, int os_errno) {
-  const std::lock_guard lock(rules_mutex);
-  rules.push_back({std::string(name), std::string(file), skip, times, os_errno});
-}
-
-void clear() {
-  const std::lock_guard lock(rules_mutex);
-  rules.clear();
-  passed.clear();
-}
-
-bool enabled() {
-  return true;
-}
-
-int count(std::string_view name, std::string_view file) {
-  const std::lock_guard lock(rules_mutex);
-  int n = 0;
-  for (const auto& [key, value] : passed) {
-    if (key.first == name && std::string_view(key.second).ends_with(file)) n += value;
-  }
-  return n;
-}
-
-namespace {
-// "NAME:REST" of a variable, split; empty where it is not set.
-std::pair<std::string, std::string> named_in(const char* variable) {
-  const char* value = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe): nobody writes the environment
-  const std::string text = value != nullptr ? value : "";
-  const auto colon = text.find(':');
-  if (colon == std::string::npos) return {};
-  return {text.substr(0, colon), text.substr(colon + 1)};
-}
-}  // namespace
-
-void crash_point(std::string_view name) {
-  static const auto crash = named_in("AWM_CRASH");
-  static const auto hold = named_in("AWM_HOLD");
-  if (name == hold.first) {
-    if (const int reached = ::open((hold.second + ".reached").c_str(), O_CREAT | O_WRONLY | O_CLOEXEC, 0644);
-        reached >= 0)
-      ::close(reached);
-    while (::access(hold.second.c_str(), F_OK) == 0) ::usleep(2000);
-  }
-  if (name != crash.first) return;
-  static std::atomic<int> calls{0};
-  const int number = std::atoi(crash.second.c_str());  // NOLINT(cert-err34-c): 0 is never reached
-  if (++calls == number) ::kill(::getpid(), SIGKILL);
-}
-
-// The errno to fail with; 0 to go on.
-static int check(const char* name, const std::source_location& at) {
-  const std::lock_guard lock(rules_mutex);
-  for (auto& rule : rules) {
-    if (rule.times == 0 || rule.name != name || !std::string_view(at.file_name()).ends_with(rule.file)) continue;
-    if (rule.skip > 0) {
-      --rule.skip;
-      continue;
-    }
-    --rule.times;
-    return rule.os_errno;
-  }
-  ++passed[{name, at.file_name()}];
-  return 0;
-}
-
-// A release program has no rules; a test of the whole program names them in its environment:
-// "rmdir@local_sandbox.cpp:0:1:16".
-static const bool from_environment = [] {
-  const char* spec = std::getenv("AWM_FAULT");  // NOLINT(concurrency-mt-unsafe): before main
-  if (spec == nullptr) return false;
-  std::string text = spec;
-  for (std::size_t start = 0; start <= text.size();) {
-    auto end = text.find(',', start);
-    if (end == std::string::npos) end = text.size();
-    const std::string one = text.substr(start, end - start);
-    start = end + 1;
-    const auto at = one.find('@');
-    const auto colon = one.find(':', at == std::string::npos ? 0 : at);
-    if (at == std::string::npos || colon == std::string::npos) continue;
-    int skip = 0;
-    int times = 1;
-    int number = EIO;
-    if (std::sscanf(one.c_str() + colon, ":%d:%d:%d", &skip, &times, &number) >= 1) {  // NOLINT
-      inject(one.substr(0, at), one.substr(at + 1, colon - at - 1), skip, times, number);
-    }
-  }
-  return true;
-}();
-#else
-void inject(std::string_view, std::string_view, int, int, int) {}
-void clear() {}
-bool enabled() {
-  return false;
-}
-int count(std::string_view, std::string_view) {
-  return 0;
-}
-void crash_point(std::string_view) {}
-#endif
-
-}  // namespace awm::fault
-
 namespace awm::sys {
 namespace {
-
-#ifdef AWM_FAULTS
-#define AWM_GATE(name, at, object)                                           \
-  do {                                                                       \
-    if (const int injected = awm::fault::check(name, at); injected != 0) {   \
-      return std::unexpected(os_error(name, std::string(object), injected)); \
-    }                                                                        \
-  } while (false)
-#else
-#define AWM_GATE(name, at, object) \
-  do {                             \
-    (void)(at);                    \
-  } while (false)
-#endif
-
-template <class Call>
-auto repeat(Call call) {
-  for (;;) {
-    const auto result = call();
-    if (result >= 0 || errno != EINTR) return result;
-  }
-}
 
 std::unexpected<Error> fail_os(std::string_view operation, std::string_view object) {
   return std::unexpected(os_error(std::string(operation), std::string(object), errno));
@@ -212,7 +70,6 @@ FileInfo to_info(const struct stat& st) {
 }  // namespace
 
 Result<UniqueFd> open(const Scope& scope, const std::string& path, Open how, unsigned mode, Where at) {
-  AWM_GATE("open", at, path);
   int flags = O_CLOEXEC;
   switch (how) {
     case Open::read:
@@ -237,29 +94,28 @@ Result<UniqueFd> open(const Scope& scope, const std::string& path, Open how, uns
       flags |= O_RDONLY | O_DIRECTORY;
       break;
   }
-  const int fd = repeat([&] { return ::open(path.c_str(), flags, mode); });
+  const int fd = kernel("open", at, [&] { return ::open(path.c_str(), flags, mode); });
   if (fd < 0) return fail_os("open", path);
   return UniqueFd(fd, scope, path, at);
 }
 
 Result<std::size_t> read(int fd, void* to, std::size_t size, Where at) {
-  AWM_GATE("read", at, descriptor_name(fd));
-  const auto n = repeat([&] { return ::read(fd, to, size); });
+  const auto n = kernel_some("read", at, size, [&](std::size_t most) { return ::read(fd, to, most); });
   if (n < 0) return fail_os("read", descriptor_name(fd));
   return static_cast<std::size_t>(n);
 }
 
 Result<std::size_t> pread(int fd, void* to, std::size_t size, uint64_t offset, Where at) {
-  AWM_GATE("pread", at, descriptor_name(fd));
-  const auto n = repeat([&] { return ::pread(fd, to, size, static_cast<off_t>(offset)); });
+  const auto n = kernel_some("pread", at, size,
+                             [&](std::size_t most) { return ::pread(fd, to, most, static_cast<off_t>(offset)); });
   if (n < 0) return fail_os("read", descriptor_name(fd));
   return static_cast<std::size_t>(n);
 }
 
 Result<void> write_all(int fd, std::string_view bytes, Where at) {
-  AWM_GATE("write", at, descriptor_name(fd));
   while (!bytes.empty()) {
-    const auto n = repeat([&] { return ::write(fd, bytes.data(), bytes.size()); });
+    const auto n =
+        kernel_some("write", at, bytes.size(), [&](std::size_t most) { return ::write(fd, bytes.data(), most); });
     if (n < 0) return fail_os("write", descriptor_name(fd));
     bytes.remove_prefix(static_cast<std::size_t>(n));
   }
@@ -267,120 +123,110 @@ Result<void> write_all(int fd, std::string_view bytes, Where at) {
 }
 
 Result<void> fsync(int fd, Where at) {
-  AWM_GATE("fsync", at, descriptor_name(fd));
-  if (repeat([&] { return ::fsync(fd); }) < 0) return fail_os("fsync", descriptor_name(fd));
+  if (kernel("fsync", at, [&] { return ::fsync(fd); }) < 0) return fail_os("fsync", descriptor_name(fd));
   return {};
 }
 
 Result<void> fdatasync(int fd, Where at) {
-  AWM_GATE("fdatasync", at, descriptor_name(fd));
-  if (repeat([&] { return ::fdatasync(fd); }) < 0) return fail_os("fdatasync", descriptor_name(fd));
+  if (kernel("fdatasync", at, [&] { return ::fdatasync(fd); }) < 0) return fail_os("fdatasync", descriptor_name(fd));
   return {};
 }
 
 Result<void> ftruncate(int fd, uint64_t size, Where at) {
-  AWM_GATE("ftruncate", at, descriptor_name(fd));
-  if (repeat([&] { return ::ftruncate(fd, static_cast<off_t>(size)); }) < 0)
+  if (kernel("ftruncate", at, [&] { return ::ftruncate(fd, static_cast<off_t>(size)); }) < 0)
     return fail_os("truncate", descriptor_name(fd));
   return {};
 }
 
 Result<void> rename(const std::string& from, const std::string& to, Where at) {
-  AWM_GATE("rename", at, from + " to " + to);
-  if (::rename(from.c_str(), to.c_str()) < 0) return fail_os("rename", from + " to " + to);
+  if (kernel("rename", at, [&] { return ::rename(from.c_str(), to.c_str()); }) < 0)
+    return fail_os("rename", from + " to " + to);
   return {};
 }
 
 Result<void> unlink(const std::string& path, Where at) {
-  AWM_GATE("unlink", at, path);
-  if (::unlink(path.c_str()) < 0) return fail_os("remove", path);
+  if (kernel("unlink", at, [&] { return ::unlink(path.c_str()); }) < 0) return fail_os("remove", path);
   return {};
 }
 
 Result<void> rmdir(const std::string& path, Where at) {
-  AWM_GATE("rmdir", at, path);
-  if (::rmdir(path.c_str()) < 0) return fail_os("remove folder", path);
+  if (kernel("rmdir", at, [&] { return ::rmdir(path.c_str()); }) < 0) return fail_os("remove folder", path);
   return {};
 }
 
 Result<void> mkdir(const std::string& path, unsigned mode, Where at) {
-  AWM_GATE("mkdir", at, path);
-  if (::mkdir(path.c_str(), mode) < 0) return fail_os("make folder", path);
+  if (kernel("mkdir", at, [&] { return ::mkdir(path.c_str(), mode); }) < 0) return fail_os("make folder", path);
   return {};
 }
 
 Result<void> chmod(const std::string& path, unsigned mode, Where at) {
-  AWM_GATE("chmod", at, path);
-  if (::chmod(path.c_str(), mode) < 0) return fail_os("change mode of", path);
+  if (kernel("chmod", at, [&] { return ::chmod(path.c_str(), mode); }) < 0) return fail_os("change mode of", path);
   return {};
 }
 
 Result<void> chown(const std::string& path, uint32_t uid, uint32_t gid, Where at) {
-  AWM_GATE("chown", at, path);
-  if (::lchown(path.c_str(), uid, gid) < 0) return fail_os("change owner of", path);
+  if (kernel("chown", at, [&] { return ::lchown(path.c_str(), uid, gid); }) < 0)
+    return fail_os("change owner of", path);
   return {};
 }
 
 Result<void> symlink(const std::string& target, const std::string& path, Where at) {
-  AWM_GATE("symlink", at, path);
-  if (::symlink(target.c_str(), path.c_str()) < 0) return fail_os("make link", path);
+  if (kernel("symlink", at, [&] { return ::symlink(target.c_str(), path.c_str()); }) < 0)
+    return fail_os("make link", path);
   return {};
 }
 
 Result<void> hard_link(const std::string& existing, const std::string& path, Where at) {
-  AWM_GATE("link", at, path);
-  if (::link(existing.c_str(), path.c_str()) < 0) return fail_os("make link", path);
+  if (kernel("link", at, [&] { return ::link(existing.c_str(), path.c_str()); }) < 0) return fail_os("make link", path);
   return {};
 }
 
 Result<std::string> readlink(const std::string& path, Where at) {
-  AWM_GATE("readlink", at, path);
   std::string target(PATH_MAX, '\0');
-  const auto n = ::readlink(path.c_str(), target.data(), target.size());
+  const auto n = kernel("readlink", at, [&] { return ::readlink(path.c_str(), target.data(), target.size()); });
   if (n < 0) return fail_os("read link", path);
   target.resize(static_cast<std::size_t>(n));
   return target;
 }
 
 Result<std::string> realpath(const std::string& path, Where at) {
-  AWM_GATE("realpath", at, path);
-  const std::unique_ptr<char, decltype(&std::free)> resolved(::realpath(path.c_str(), nullptr), &std::free);
-  if (!resolved) return fail_os("resolve", path);
+  std::unique_ptr<char, decltype(&std::free)> resolved(nullptr, &std::free);
+  const auto resolve = [&] {
+    resolved.reset(::realpath(path.c_str(), nullptr));
+    return resolved ? 0 : -1;
+  };
+  if (kernel("realpath", at, resolve) < 0) return fail_os("resolve", path);
   return std::string(resolved.get());
 }
 
 Result<std::string> current_folder(Where at) {
-  AWM_GATE("getcwd", at, ".");
   std::string path(PATH_MAX, '\0');
-  if (::getcwd(path.data(), path.size()) == nullptr) return fail_os("find", "the working directory");
+  if (kernel("getcwd", at, [&] { return ::getcwd(path.data(), path.size()) == nullptr ? -1 : 0; }) < 0)
+    return fail_os("find", "the working directory");
   path.resize(std::strlen(path.c_str()));
   return path;
 }
 
 Result<FileInfo> stat(const std::string& path, Where at) {
-  AWM_GATE("stat", at, path);
   struct stat st{};
-  if (::stat(path.c_str(), &st) < 0) return fail_os("look at", path);
+  if (kernel("stat", at, [&] { return ::stat(path.c_str(), &st); }) < 0) return fail_os("look at", path);
   return to_info(st);
 }
 
 Result<FileInfo> lstat(const std::string& path, Where at) {
-  AWM_GATE("lstat", at, path);
   struct stat st{};
-  if (::lstat(path.c_str(), &st) < 0) return fail_os("look at", path);
+  if (kernel("lstat", at, [&] { return ::lstat(path.c_str(), &st); }) < 0) return fail_os("look at", path);
   return to_info(st);
 }
 
 Result<FileInfo> fstat(int fd, Where at) {
-  AWM_GATE("fstat", at, descriptor_name(fd));
   struct stat st{};
-  if (::fstat(fd, &st) < 0) return fail_os("look at", descriptor_name(fd));
+  if (kernel("fstat", at, [&] { return ::fstat(fd, &st); }) < 0) return fail_os("look at", descriptor_name(fd));
   return to_info(st);
 }
 
 Result<std::vector<std::string>> list_folder(const std::string& path, Where at) {
-  AWM_GATE("opendir", at, path);
-  const int fd = repeat([&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  const int fd = kernel("opendir", at, [&] { return ::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
   if (fd < 0) return fail_os("list", path);
   const std::unique_ptr<DIR, int (*)(DIR*)> folder(::fdopendir(fd), [](DIR* d) { return ::closedir(d); });
   if (!folder) {
@@ -391,8 +237,9 @@ Result<std::vector<std::string>> list_folder(const std::string& path, Where at) 
   }
   std::vector<std::string> names;
   for (;;) {
-    errno = 0;
-    const dirent* entry = ::readdir(folder.get());  // NOLINT(concurrency-mt-unsafe): a stream of our own
+    errno = fault::check("readdir", at);
+    const dirent* entry =
+        errno > 0 ? nullptr : ::readdir(folder.get());  // NOLINT(concurrency-mt-unsafe): a stream of our own
     if (entry == nullptr) {
       if (errno != 0) return fail_os("list", path);
       return names;
@@ -403,40 +250,38 @@ Result<std::vector<std::string>> list_folder(const std::string& path, Where at) 
 }
 
 Result<DiskSpace> disk_space(const std::string& path, Where at) {
-  AWM_GATE("statvfs", at, path);
   struct statvfs st{};
-  if (repeat([&] { return ::statvfs(path.c_str(), &st); }) < 0) return fail_os("ask for the free space of", path);
+  if (kernel("statvfs", at, [&] { return ::statvfs(path.c_str(), &st); }) < 0)
+    return fail_os("ask for the free space of", path);
   return DiskSpace{.total = st.f_blocks * st.f_frsize, .available = st.f_bavail * st.f_frsize};
 }
 
 Result<void> try_lock(int fd, Where at) {
-  AWM_GATE("flock", at, descriptor_name(fd));
-  if (repeat([&] { return ::flock(fd, LOCK_EX | LOCK_NB); }) < 0) return fail_os("lock", descriptor_name(fd));
+  if (kernel("flock", at, [&] { return ::flock(fd, LOCK_EX | LOCK_NB); }) < 0)
+    return fail_os("lock", descriptor_name(fd));
   return {};
 }
 
 Result<std::string> make_temp_folder(std::string path_template, Where at) {
-  AWM_GATE("mkdtemp", at, path_template);
-  if (::mkdtemp(path_template.data()) == nullptr) return fail_os("make a temporary folder", path_template);
+  if (kernel("mkdtemp", at, [&] { return ::mkdtemp(path_template.data()) == nullptr ? -1 : 0; }) < 0)
+    return fail_os("make a temporary folder", path_template);
   return path_template;
 }
 
 Result<FdPair> pipe(const Scope& scope, std::string_view name, Where at) {
-  AWM_GATE("pipe", at, name);
   int fds[2];
-  if (::pipe2(fds, O_CLOEXEC) < 0) return fail_os("make a pipe", name);
+  if (kernel("pipe", at, [&] { return ::pipe2(fds, O_CLOEXEC); }) < 0) return fail_os("make a pipe", name);
   return FdPair{.first = UniqueFd(fds[0], scope, name, at), .second = UniqueFd(fds[1], scope, name, at)};
 }
 
 Result<FdPair> socket_pair(const Scope& scope, std::string_view name, Where at) {
-  AWM_GATE("socketpair", at, name);
   int fds[2];
-  if (::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds) < 0) return fail_os("make a socket pair", name);
+  if (kernel("socketpair", at, [&] { return ::socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, fds); }) < 0)
+    return fail_os("make a socket pair", name);
   return FdPair{.first = UniqueFd(fds[0], scope, name, at), .second = UniqueFd(fds[1], scope, name, at)};
 }
 
 Result<UniqueFd> connect_unix(const Scope& scope, const std::string& path, Deadline deadline, Where at) {
-  AWM_GATE("connect", at, path);
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   if (path.size() >= sizeof address.sun_path) {
@@ -444,12 +289,14 @@ Result<UniqueFd> connect_unix(const Scope& scope, const std::string& path, Deadl
     return fail_os("connect to", path);
   }
   std::memcpy(address.sun_path, path.data(), path.size());
-  const int raw = ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int raw = kernel("socket", at, [] { return ::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0); });
   if (raw < 0) return fail_os("make a socket for", path);
   UniqueFd fd(raw, scope, path, at);
   for (;;) {
-    if (::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0) return fd;
-    if (errno == EINTR) continue;
+    const auto connect = [&] {
+      return ::connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address);
+    };
+    if (kernel("connect", at, connect) == 0) return fd;
     if (errno != EAGAIN || deadline.passed()) return fail_os("connect to", path);
     // The listener's backlog is full; the kernel offers nothing to wait on.
     ::poll(nullptr, 0, 2);
@@ -468,15 +315,15 @@ sockaddr_in loopback_address(int port) {
 
 Result<Listener> listen_loopback(const Scope& scope, int port, Where at) {
   const std::string name = "127.0.0.1:" + std::to_string(port);
-  AWM_GATE("listen", at, name);
-  const int raw = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+  const int raw = kernel("socket", at, [] { return ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0); });
   if (raw < 0) return fail_os("make a socket for", name);
   Listener listener{.fd = UniqueFd(raw, scope, "listen " + name, at)};
   const int on = 1;
   ::setsockopt(raw, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
   sockaddr_in address = loopback_address(port);
   socklen_t size = sizeof address;
-  if (::bind(raw, reinterpret_cast<const sockaddr*>(&address), size) < 0 || ::listen(raw, 128) < 0 ||
+  const auto bind = [&] { return ::bind(raw, reinterpret_cast<const sockaddr*>(&address), size); };
+  if (kernel("bind", at, bind) < 0 || kernel("listen", at, [&] { return ::listen(raw, 128); }) < 0 ||
       ::getsockname(raw, reinterpret_cast<sockaddr*>(&address), &size) < 0) {
     return fail_os("listen on", name);
   }
@@ -485,8 +332,7 @@ Result<Listener> listen_loopback(const Scope& scope, int port, Where at) {
 }
 
 Result<std::optional<UniqueFd>> accept_one(const Scope& scope, int listener, std::string_view name, Where at) {
-  AWM_GATE("accept", at, name);
-  const auto raw = static_cast<int>(repeat([&] { return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC); }));
+  const auto raw = kernel("accept", at, [&] { return ::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC); });
   if (raw < 0) {
     if (errno == EAGAIN || errno == EWOULDBLOCK || errno == ECONNABORTED) return std::optional<UniqueFd>();
     return fail_os("accept on", name);
@@ -498,13 +344,12 @@ Result<std::optional<UniqueFd>> accept_one(const Scope& scope, int listener, std
 
 Result<UniqueFd> connect_loopback(const Scope& scope, int port, Where at) {
   const std::string name = "127.0.0.1:" + std::to_string(port);
-  AWM_GATE("connect", at, name);
-  const int raw = ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const int raw = kernel("socket", at, [] { return ::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0); });
   if (raw < 0) return fail_os("make a socket for", name);
   UniqueFd fd(raw, scope, name, at);
   const sockaddr_in address = loopback_address(port);
-  const auto connected =
-      repeat([&] { return ::connect(raw, reinterpret_cast<const sockaddr*>(&address), sizeof address); });
+  const auto connected = kernel(
+      "connect", at, [&] { return ::connect(raw, reinterpret_cast<const sockaddr*>(&address), sizeof address); });
   if (connected < 0) return fail_os("connect to", name);
   const int on = 1;
   ::setsockopt(raw, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
@@ -518,7 +363,6 @@ void reset_on_close(int fd) noexcept {
 
 Result<UniqueFd> connect_tcp(const Scope& scope, const std::string& host, uint16_t port, Deadline deadline, Where at) {
   const std::string name = host + ":" + std::to_string(port);
-  AWM_GATE("connect", at, name);
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
   addrinfo* found = nullptr;
@@ -528,23 +372,26 @@ Result<UniqueFd> connect_tcp(const Scope& scope, const std::string& host, uint16
   const std::unique_ptr<addrinfo, decltype(&::freeaddrinfo)> addresses(found, &::freeaddrinfo);
   int last_errno = ECONNREFUSED;
   for (const addrinfo* address = found; address != nullptr; address = address->ai_next) {
-    const int raw = ::socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, address->ai_protocol);
+    const int raw = kernel("socket", at, [&] {
+      return ::socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, address->ai_protocol);
+    });
     if (raw < 0) {
       last_errno = errno;
       continue;
     }
     UniqueFd fd(raw, scope, name, at);
-    if (::connect(fd.get(), address->ai_addr, address->ai_addrlen) < 0 && errno != EINPROGRESS) {
+    if (kernel("connect", at, [&] { return ::connect(fd.get(), address->ai_addr, address->ai_addrlen); }) < 0 &&
+        errno != EINPROGRESS) {
       last_errno = errno;
       continue;
     }
     std::array<PollFd, 1> set{PollFd{.fd = fd.get(), .want_write = true}};
-    AWM_TRY(const int ready, poll(set, deadline));
+    AWM_TRY(const int ready, poll(set, deadline, at));
     if (ready == 0) return fail(Errc::timed_out, "connect to", name, "no answer in time");
     socklen_t size = sizeof last_errno;
     ::getsockopt(fd.get(), SOL_SOCKET, SO_ERROR, &last_errno, &size);
     if (last_errno != 0) continue;
-    AWM_CHECK(set_nonblocking(fd.get(), false));
+    AWM_CHECK(set_nonblocking(fd.get(), false, at));
     return fd;
   }
   errno = last_errno;
@@ -552,15 +399,13 @@ Result<UniqueFd> connect_tcp(const Scope& scope, const std::string& host, uint16
 }
 
 Result<UniqueFd> socket(const Scope& scope, int family, int type, int protocol, std::string_view name, Where at) {
-  AWM_GATE("socket", at, name);
-  const int fd = ::socket(family, type | SOCK_CLOEXEC, protocol);
+  const int fd = kernel("socket", at, [&] { return ::socket(family, type | SOCK_CLOEXEC, protocol); });
   if (fd < 0) return fail_os("make a socket for", name);
   return UniqueFd(fd, scope, name, at);
 }
 
 Result<UniqueFd> event_fd(const Scope& scope, std::string_view name, Where at) {
-  AWM_GATE("eventfd", at, name);
-  const int fd = ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  const int fd = kernel("eventfd", at, [] { return ::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK); });
   if (fd < 0) return fail_os("make an event", name);
   return UniqueFd(fd, scope, name, at);
 }
@@ -570,8 +415,7 @@ void shutdown(int fd, Where) noexcept {
 }
 
 Result<void> set_nonblocking(int fd, bool on, Where at) {
-  AWM_GATE("fcntl", at, descriptor_name(fd));
-  const int flags = ::fcntl(fd, F_GETFL);
+  const int flags = kernel("fcntl", at, [&] { return ::fcntl(fd, F_GETFL); });
   if (flags < 0 || ::fcntl(fd, F_SETFL, on ? flags | O_NONBLOCK : flags & ~O_NONBLOCK) < 0) {
     return fail_os("change", descriptor_name(fd));
   }
@@ -579,7 +423,6 @@ Result<void> set_nonblocking(int fd, bool on, Where at) {
 }
 
 Result<int> poll(std::span<PollFd> fds, Deadline deadline, Where at) {
-  AWM_GATE("poll", at, "descriptors");
   std::array<pollfd, 16> small{};
   std::vector<pollfd> large;
   pollfd* set = small.data();
@@ -593,11 +436,8 @@ Result<int> poll(std::span<PollFd> fds, Deadline deadline, Where at) {
     set[i].revents = 0;
   }
   for (;;) {
-    const int n = ::poll(set, fds.size(), deadline.poll_ms());
-    if (n < 0) {
-      if (errno == EINTR) continue;
-      return fail_os("wait for", "descriptors");
-    }
+    const int n = kernel("poll", at, [&] { return ::poll(set, fds.size(), deadline.poll_ms()); });
+    if (n < 0) return fail_os("wait for", "descriptors");
     if (n == 0 && !deadline.passed()) continue;  // poll_ms is capped at a day
     for (std::size_t i = 0; i < fds.size(); ++i) {
       const auto got = set[i].revents;
@@ -609,39 +449,37 @@ Result<int> poll(std::span<PollFd> fds, Deadline deadline, Where at) {
 }
 
 Result<std::optional<std::size_t>> recv_some(int fd, void* to, std::size_t size, Where at) {
-  AWM_GATE("recv", at, descriptor_name(fd));
-  const auto n = repeat([&] { return ::recv(fd, to, size, MSG_DONTWAIT); });
+  const auto n = kernel_some("recv", at, size, [&](std::size_t most) { return ::recv(fd, to, most, MSG_DONTWAIT); });
   if (n >= 0) return std::optional(static_cast<std::size_t>(n));
   if (errno == EAGAIN || errno == EWOULDBLOCK) return std::optional<std::size_t>();
   return fail_os("receive from", descriptor_name(fd));
 }
 
 Result<std::optional<std::size_t>> send_some(int fd, std::string_view bytes, Where at) {
-  AWM_GATE("send", at, descriptor_name(fd));
-  const auto n = repeat([&] { return ::send(fd, bytes.data(), bytes.size(), MSG_DONTWAIT | MSG_NOSIGNAL); });
+  const auto n = kernel_some("send", at, bytes.size(), [&](std::size_t most) {
+    return ::send(fd, bytes.data(), most, MSG_DONTWAIT | MSG_NOSIGNAL);
+  });
   if (n >= 0) return std::optional(static_cast<std::size_t>(n));
   if (errno == EAGAIN || errno == EWOULDBLOCK) return std::optional<std::size_t>();
   return fail_os("send to", descriptor_name(fd));
 }
 
 Result<void> kill(int pid, int signal, Where at) {
-  AWM_GATE("kill", at, "process " + std::to_string(pid));
-  if (::kill(pid, signal) < 0) return fail_os("signal", "process " + std::to_string(pid));
+  if (kernel("kill", at, [&] { return ::kill(pid, signal); }) < 0)
+    return fail_os("signal", "process " + std::to_string(pid));
   return {};
 }
 
 Result<std::optional<WaitResult>> try_wait(int pid, Where at) {
-  AWM_GATE("waitpid", at, "process " + std::to_string(pid));
   int status = 0;
-  const auto got = repeat([&] { return ::waitpid(pid, &status, WNOHANG); });
+  const auto got = kernel("waitpid", at, [&] { return ::waitpid(pid, &status, WNOHANG); });
   if (got < 0) return fail_os("wait for", "process " + std::to_string(pid));
   if (got == 0) return std::optional<WaitResult>();
   return std::optional(WaitResult{.pid = got, .wait_status = status});
 }
 
 Result<UniqueFd> pidfd_open(const Scope& scope, int pid, Where at) {
-  AWM_GATE("pidfd_open", at, "process " + std::to_string(pid));
-  const auto fd = static_cast<int>(::syscall(SYS_pidfd_open, pid, 0));
+  const int fd = kernel("pidfd_open", at, [&] { return static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)); });
   if (fd < 0) return fail_os("watch", "process " + std::to_string(pid));
   return UniqueFd(fd, scope, "pidfd of " + std::to_string(pid), at);  // close-on-exec by definition
 }
@@ -707,21 +545,21 @@ std::string self_path() {
 }
 
 Result<Limit> descriptor_limit(Where at) {
-  AWM_GATE("getrlimit", at, "RLIMIT_NOFILE");
   struct rlimit limit{};
-  if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return fail_os("read", "the descriptor limit");
+  if (kernel("getrlimit", at, [&] { return ::getrlimit(RLIMIT_NOFILE, &limit); }) < 0)
+    return fail_os("read", "the descriptor limit");
   return Limit{.soft = limit.rlim_cur, .hard = limit.rlim_max};
 }
 
 Result<void> set_descriptor_limit(Limit wanted, Where at) {
-  AWM_GATE("setrlimit", at, "RLIMIT_NOFILE");
   const struct rlimit limit{.rlim_cur = wanted.soft, .rlim_max = wanted.hard};
-  if (::setrlimit(RLIMIT_NOFILE, &limit) < 0) return fail_os("set", "the descriptor limit");
+  if (kernel("setrlimit", at, [&] { return ::setrlimit(RLIMIT_NOFILE, &limit); }) < 0)
+    return fail_os("set", "the descriptor limit");
   return {};
 }
 
 uint64_t resident_bytes() {
-  const int fd = ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+  const int fd = kernel("open", Where::current(), [] { return ::open("/proc/self/statm", O_RDONLY | O_CLOEXEC); });
   if (fd < 0) return 0;
   char text[128] = {};
   const auto n = ::read(fd, text, sizeof text - 1);

@@ -1,6 +1,5 @@
 // The one gate to the kernel: every system call of the program goes through here, interrupted calls are repeated,
-// descriptors are born close-on-exec and owned. With AWM_FAULTS a test can fail the Nth call of a call site; without it
-// there is nothing to fail.
+// descriptors are born close-on-exec and owned. Tests can fail the Nth call of a call site (os/fault.h).
 #pragma once
 
 #include <sys/types.h>
@@ -158,21 +157,3 @@ uint64_t resident_bytes();
 std::string random_hex(std::size_t bytes);
 
 }  // namespace awm::sys
-
-namespace awm::fault {
-
-// Fails the next `times` calls of system call `name` ("fdatasync") made from a file whose path ends in `file` ("" any)
-// after letting `skip` pass, with this errno. Only where built with AWM_FAULTS; elsewhere does nothing and enabled() is
-// false.
-void inject(std::string_view name, std::string_view file, int skip, int times, int os_errno);
-void clear();
-[[nodiscard]] bool enabled();
-// A place where this process may be made to die as by kill -9, for tests of what a crash leaves: the Nth call with this
-// name kills it where the environment has AWM_CRASH="name:N". And where it may be held, for tests of what happens in
-// between: with AWM_HOLD="name:FILE" each call makes FILE.reached and waits until FILE is gone. Nothing where not built
-// with AWM_FAULTS.
-void crash_point(std::string_view name);
-// How many calls of `name` from `file` passed the gate since clear(): for "fail the Nth, for every N".
-[[nodiscard]] int count(std::string_view name, std::string_view file);
-
-}  // namespace awm::fault

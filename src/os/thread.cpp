@@ -7,6 +7,8 @@
 #include <atomic>
 #include <csignal>
 
+#include "os/fault.h"
+
 namespace awm {
 
 struct Thread::State {
@@ -45,7 +47,8 @@ Result<Thread> Thread::start(const Scope& scope, std::string_view name, std::fun
   sigset_t before;
   sigfillset(&all);
   pthread_sigmask(SIG_SETMASK, &all, &before);
-  const int failed = pthread_create(&state->handle, nullptr, awm_thread_main, &state->body);
+  int failed = fault::check("pthread_create", birth);
+  if (failed <= 0) failed = pthread_create(&state->handle, nullptr, awm_thread_main, &state->body);
   pthread_sigmask(SIG_SETMASK, &before, nullptr);
   if (failed != 0)
     return std::unexpected(

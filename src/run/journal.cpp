@@ -4,6 +4,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "os/fault.h"
 #include "os/log.h"
 
 namespace awm {

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "os/census.h"
+#include "os/fault.h"
 #include "os/log.h"
 #include "run/budget.h"
 #include "run/learner.h"

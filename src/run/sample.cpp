@@ -8,6 +8,7 @@
 #include "event/stream.h"
 #include "llm/registry.h"
 #include "memory/tokens.h"
+#include "os/fault.h"
 #include "os/log.h"
 #include "runtime/runtime.h"
 #include "swebench/report.h"

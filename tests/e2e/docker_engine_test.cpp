@@ -5,6 +5,7 @@
 
 #include "docker/own_engine.h"
 #include "held_model.h"
+#include "os/sys.h"
 #include "os/thread.h"
 #include "support/faults.h"
 
@@ -87,7 +88,6 @@ class EngineOfARun : public ::testing::Test {
 };
 
 TEST_F(EngineOfARun, StoppedBetweenVerdictAndReleaseLeavesTheVerdict) {
-  REQUIRE_FAULTS();
   const Samples samples(*bench_, 1, 0);
   HeldModel model(samples.patch());
   const auto hold = bench_->folder().write("hold", "");
@@ -192,7 +192,6 @@ TEST_F(EngineOfARun, WithContainersThatOutliveTheirRunIsSwept) {
 
 // The sandbox made ahead waits for a registry that does not answer; nobody wants it once the run is to end.
 TEST_F(EngineOfARun, ThatPullsForTheNextSampleDoesNotKeepAStoppedRunFromEnding) {
-  REQUIRE_FAULTS();
   std::atomic<int> asked{0};
   auto registry = HttpServer::start(scope(), {}, [&](const HttpdRequest& request) {
     if (request.path.starts_with("/v2")) ++asked;

@@ -54,7 +54,6 @@ TEST_F(Containers, OfAKilledRunGoAwayAndTheRunGoesOn) {
   bench_->set("AWM_CRASH", "judge:2");
   const auto first = bench_->run(in_docker(tasks));
   bench_->set("AWM_CRASH", "");
-  if (first.status == ExitStatus::exited(0)) GTEST_SKIP() << "this build injects no faults (AWM_FAULTS is off)";
   ASSERT_EQ(first.status, ExitStatus::signalled(9)) << first.output;
   EXPECT_TRUE(testing::eventually([] { return containers_of_awm() == 0; }));
   const auto resumed = bench_->process({program(), "run", "--resume-from", first.folder});
@@ -65,7 +64,6 @@ TEST_F(Containers, OfAKilledRunGoAwayAndTheRunGoesOn) {
 
 // Made ahead, it is gone before its sample begins: whenever that is noticed, the sample has a fresh one.
 TEST_F(Containers, MadeAheadAndLostAreMadeAnew) {
-  REQUIRE_FAULTS();
   const auto hold = bench_->folder().write("hold", "");
   bench_->set("AWM_HOLD", "release:" + hold);
   Outcome outcome;

@@ -33,7 +33,6 @@ std::string leftovers_under(const std::string& home) {
 }
 
 TEST(Lifecycle, AVerdictStandsThoughItsSandboxCannotBeGivenBack) {
-  REQUIRE_FAULTS();
   Bench bench;
   bench.serve();
   bench.set("AWM_FAULT", "rmdir@cgroup.cpp:2:100000:16");
@@ -64,7 +63,6 @@ const std::vector<std::string>& killed_tasks() {
 }
 
 TEST(Journal, ThatTakesNoMoreIsWrittenToASecondPlaceAndNothingIsLost) {
-  REQUIRE_FAULTS();
   Bench bench;
   bench.serve();
   const std::vector<std::string> tasks{"--instance",         "example__logsift-2", "--instance",
@@ -99,7 +97,6 @@ TEST(Journal, ThatTakesNoMoreIsWrittenToASecondPlaceAndNothingIsLost) {
 class Killed : public ::testing::TestWithParam<const char*> {};
 
 TEST_P(Killed, AndResumedGivesWhatAnUndisturbedRunGives) {
-  REQUIRE_FAULTS();
   Bench bench;
   bench.serve();
   const auto undisturbed = bench.run(killed_tasks());
@@ -135,7 +132,6 @@ INSTANTIATE_TEST_SUITE_P(At, Killed, ::testing::Values("journal", "judge", "rele
                          [](const auto& one) { return std::string(one.param); });
 
 TEST(KilledAtWork, InTheMiddleOfTheAgentTheSampleIsRunAgain) {
-  REQUIRE_FAULTS();
   Bench bench;
   bench.serve();
   const auto undisturbed = bench.run(killed_tasks());

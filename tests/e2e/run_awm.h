@@ -77,10 +77,18 @@ class Bench {
   }
 
   ProcessOutput process(std::vector<std::string> argv, Seconds limit = Seconds{240}) {
+    if (argv.front() == program() && faulty()) argv.front() += "-faults";
     SpawnOptions options{.argv = std::move(argv), .environment = environment_, .folder = folder_.path()};
     auto output = run_process(*spawner_, scope(), std::move(options), Deadline::in(limit));
     EXPECT_TRUE(output) << output.error();
     return output ? std::move(*output) : ProcessOutput{};
+  }
+
+  // With orders of tests/support/faults.h in the environment, it is the program that follows them.
+  [[nodiscard]] bool faulty() const {
+    return std::any_of(environment_.begin(), environment_.end(), [](std::string_view one) {
+      return one.starts_with("AWM_FAULT") || one.starts_with("AWM_CRASH=") || one.starts_with("AWM_HOLD=");
+    });
   }
 
   // An environment variable of the programs from now on; "" takes it away.

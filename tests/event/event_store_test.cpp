@@ -236,7 +236,6 @@ TEST_F(EventStoreTest, ATrajectoryIsOneJsonArray) {
 }
 
 TEST_F(EventStoreTest, AFailedWriteLeavesNoTraceAndNoGap) {
-  REQUIRE_FAULTS();
   const testing::FaultScope faults;
   const auto stream = open();
   add(*stream, "first");

@@ -257,7 +257,6 @@ TEST(HttpServer, APortThatIsTakenIsNamed) {
 }
 
 TEST(HttpServer, OutOfDescriptorsTheConnectionWaitsInsteadOfBeingLost) {
-  REQUIRE_FAULTS();
   const testing::FaultScope faults;
   const auto server = serve([](const HttpdRequest&) { return text("ok"); });
   fault::inject("accept", "httpd/server.cpp", 0, 3, EMFILE);
@@ -266,7 +265,6 @@ TEST(HttpServer, OutOfDescriptorsTheConnectionWaitsInsteadOfBeingLost) {
 }
 
 TEST(HttpServer, AStartThatFailsLeavesNothing) {
-  REQUIRE_FAULTS();
   for (const auto* call : {"listen", "eventfd"}) {
     const int failed = testing::fail_each_call(call, "httpd/server.cpp", EMFILE, [&](int n) {
       const auto server = HttpServer::start(scope, {}, [](const HttpdRequest&) { return text("ok"); });
@@ -281,7 +279,6 @@ TEST(HttpServer, AStartThatFailsLeavesNothing) {
 }
 
 TEST(HttpServer, BrokenSocketsEndTheirConnectionAlone) {
-  REQUIRE_FAULTS();
   const auto server = serve([](const HttpdRequest& request) { return text(request.body); });
   for (const auto* call : {"recv", "send"}) {
     const int failed = testing::fail_each_call(call, "httpd/server.cpp", ECONNRESET, [&](int n) {

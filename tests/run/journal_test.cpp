@@ -6,13 +6,14 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "support/faults.h"
 
 namespace awm {
 namespace {
 
 const Scope scope("test");
 
-class JournalTest : public testing::Test {
+class JournalTest : public ::testing::Test {
  protected:
   void SetUp() override {
     auto made = TempFolder::create(scope, "awm-journal-");
@@ -69,7 +70,6 @@ TEST_F(JournalTest, AReleaseErrorStandsBesideTheVerdict) {
 }
 
 TEST_F(JournalTest, KeepsWhatADiskDoesNotTakeAndWritesItWhenItDoes) {
-  if (!fault::enabled()) GTEST_SKIP() << "built without AWM_FAULTS";
   const auto journal = create();
   journal->keep_what_fails(folder(), "r");
   fault::inject("write", "journal.cpp", 0, 2, ENOSPC);
@@ -87,7 +87,6 @@ TEST_F(JournalTest, KeepsWhatADiskDoesNotTakeAndWritesItWhenItDoes) {
 }
 
 TEST_F(JournalTest, WritesWhatItKeptToASecondPlace) {
-  if (!fault::enabled()) GTEST_SKIP() << "built without AWM_FAULTS";
   const auto journal = create();
   ASSERT_TRUE(make_folders(join_path(folder(), "second")));
   journal->keep_what_fails(join_path(folder(), "second"), "r");
@@ -168,7 +167,6 @@ TEST_F(JournalTest, AFolderWithARunIsNotStartedAnew) {
 }
 
 TEST_F(JournalTest, AFailedWriteLeavesWholeLinesOnly) {
-  if (!fault::enabled()) GTEST_SKIP() << "built without AWM_FAULTS";
   const auto journal = create();
   ASSERT_TRUE(journal->append(record("started", "a")));
   const auto before = text();

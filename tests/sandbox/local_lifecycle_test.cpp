@@ -5,6 +5,7 @@
 #include "base/text.h"
 #include "local_support.h"
 #include "os/owner.h"
+#include "os/sys.h"
 #include "os/thread.h"
 #include "sandbox/cgroup.h"
 #include "support/faults.h"
@@ -39,7 +40,6 @@ class LocalLifecycleTest : public LocalTest {
 
 // Every call that our side makes, each made to fail in turn: an error or success, and nothing stays.
 TEST_F(LocalLifecycleTest, EveryFailingCallLeavesNothingAndDoesNotHang) {
-  REQUIRE_FAULTS();
   {
     auto sandbox = connect(with_repository());
     close(*sandbox);
@@ -84,7 +84,6 @@ TEST_F(LocalLifecycleTest, EveryFailingCallLeavesNothingAndDoesNotHang) {
 }
 
 TEST_F(LocalLifecycleTest, AReleaseThatFailsIsReportedAndSweptLater) {
-  REQUIRE_FAULTS();
   const FaultScope faults;
   auto sandbox = connect(with_repository());
   fault::inject("rmdir", "file.cpp", 0, 1000, EBUSY);
@@ -100,7 +99,6 @@ TEST_F(LocalLifecycleTest, AReleaseThatFailsIsReportedAndSweptLater) {
 }
 
 TEST_F(LocalLifecycleTest, AGroupThatDoesNotGoAwayIsReported) {
-  REQUIRE_FAULTS();
   const FaultScope faults;
   auto sandbox = connect(with_repository());
   if (Ledger::process().count(ResourceKind::cgroup) == 0) {
@@ -187,7 +185,6 @@ TEST_F(LocalLifecycleTest, TheSweepRemovesHalfMadeCheckoutsOfTheDead) {
 
 // A process that is killed, or a file system that refuses, in the middle of a removal.
 TEST_F(LocalLifecycleTest, AHalfDoneRemovalIsFinishedByTheNextSweep) {
-  REQUIRE_FAULTS();
   const FaultScope faults;
   auto dead = own_mark();
   ASSERT_TRUE(dead) << dead.error();
@@ -237,7 +234,6 @@ TEST(OwnerMark, IsGoneOnlyWhenThatIsCertain) {
 
 // Not to be able to look is no sign of death.
 TEST(OwnerMark, IsNotGoneWhereItCannotBeLookedAt) {
-  REQUIRE_FAULTS();
   const FaultScope faults;
   const auto own = own_mark();
   ASSERT_TRUE(own);

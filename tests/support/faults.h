@@ -1,16 +1,33 @@
-// Failing system calls in tests. Works where built with AWM_FAULTS; elsewhere tests skip by REQUIRE_FAULTS().
+// Failing system calls in tests: the versions of os/fault.h's functions that every test program, and awm-faults, are
+// linked with.
+//
+// A program that is run whole gets its orders from its environment:
+//   AWM_FAULT=RULE[,RULE…]    RULE is CALL@FILE[#LINE]:SKIP:TIMES:ERRNO. The calls of CALL ("fdatasync") made from a
+//   source file whose path ends in
+//                             FILE (at that line) fail with this errno, TIMES of them after the first SKIP. ERRNO -1:
+//                             they move one byte.
+//   AWM_FAULT_HIT=FILE        a line is appended to FILE each time that a rule fires.
+//   AWM_FAULT_CALLS=FILE      when the program ends, FILE is written: a line "COUNT CALL FILE#LINE" for each call site.
+//   AWM_CRASH=POINT:N         the Nth crash_point(POINT) kills the program as kill -9 does.
+//   AWM_HOLD=POINT:FILE       each crash_point(POINT) makes FILE.reached and waits until FILE is gone.
 #pragma once
 
 #include <functional>
 #include <string_view>
 
-#include "os/sys.h"
+#include "os/fault.h"
 #include "support/support.h"
 
-#define REQUIRE_FAULTS()                                                                              \
-  do {                                                                                                \
-    if (!::awm::fault::enabled()) GTEST_SKIP() << "this build injects no faults (AWM_FAULTS is off)"; \
-  } while (false)
+namespace awm::fault {
+
+// Fails the next `times` calls of system call `name` made from a file whose path ends in `file` ("" any; "file.cpp#12":
+// that line alone) after letting `skip` pass, with this errno; fault::short_count: they move one byte.
+void inject(std::string_view name, std::string_view file, int skip, int times, int os_errno);
+void clear();
+// How many calls of `name` from `file` passed the gate since clear(): for "fail the Nth, for every N".
+[[nodiscard]] int count(std::string_view name, std::string_view file);
+
+}  // namespace awm::fault
 
 namespace awm::testing {
 
