@@ -278,6 +278,7 @@ Result<ProcessOutput> run_process(Spawner& spawner, const Scope& scope, SpawnOpt
     child.kill();
     return std::unexpected(std::move(error));
   };
+  result.untaken_bytes = input.size();
   std::array<char, 65536> piece{};
   while (!ended) {
     std::array<sys::PollFd, 3> set{sys::PollFd{.fd = out.first.get(), .want_read = true},
@@ -295,6 +296,7 @@ Result<ProcessOutput> run_process(Spawner& spawner, const Scope& scope, SpawnOpt
         in.first.reset();  // it does not want more
       } else if (*sent) {
         input.remove_prefix(**sent);
+        result.untaken_bytes = input.size();
         if (input.empty()) in.first.reset();
       }
     }

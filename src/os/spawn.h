@@ -71,6 +71,7 @@ struct ProcessOutput {
   ExitStatus status;
   std::string output;          // stdout and stderr as they came; bytes
   uint64_t omitted_bytes = 0;  // past `keep`, counted and dropped
+  uint64_t untaken_bytes = 0;  // of the input, that the program did not take
 };
 
 // Runs a program of the host (git, bwrap --version) to its end, stdin empty unless `input` is given. For our own set-up

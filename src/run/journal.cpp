@@ -79,7 +79,8 @@ Result<std::unique_ptr<Journal>> Journal::create(const Scope& scope, const std::
     return fail(Errc::already_exists, "start a run in", folder, "the folder holds another run",
                 "go on with it by --resume-from " + folder + ", or name another --output-dir");
   };
-  if (exists(path)) return taken();
+  // An empty one is what is left where even the header was not written.
+  if (const auto old = sys::stat(path); old ? old->size > 0 : old.error().code != Errc::not_found) return taken();
   auto state = std::make_unique<State>();
   state->path = path;
   AWM_TRY(state->file, AppendFile::open(scope, path));

@@ -46,6 +46,7 @@ void Loop::worker(std::size_t number) {
     states_[position] = step == LoopStep::done ? State::done : State::abandoned;
     if (step == LoopStep::abandoned) ending_ = true;
     constexpr uint64_t one = 1;
+    // Where it cannot be told, the supervisor looks again by itself.
     (void)sys::write_all(progress_.get(), std::string_view(reinterpret_cast<const char*>(&one), sizeof one));
     changed_.notify_all();
   }
@@ -102,8 +103,8 @@ Result<void> Loop::supervise() {
     // Nothing is lost between here and the poll: the event descriptor keeps what a worker tells.
     lock.unlock();
     sys::PollFd fds[2] = {{.fd = progress_.get(), .want_read = true}, {.fd = stop_.drain_fd(), .want_read = true}};
-    auto ready = sys::poll(std::span(fds, stop_known ? 1 : 2),
-                           admission == Admission::wait ? Deadline::in(Seconds{1}) : Deadline::never());
+    auto ready =
+        sys::poll(std::span(fds, stop_known ? 1 : 2), Deadline::in(Seconds{admission == Admission::wait ? 1 : 10}));
     if (!ready) return std::unexpected(std::move(ready).error());
     if (fds[0].readable) {
       uint64_t count = 0;

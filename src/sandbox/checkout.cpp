@@ -55,6 +55,11 @@ class Git {
     if (!done && done.error().code == Errc::not_found) {
       return fail(Errc::unavailable, "run", "git", "it is not installed", "install it: apt-get install git");
     }
+    if (done && done->status.ok() && done->untaken_bytes > 0) {
+      return fail(
+          Errc::io, "git " + arguments.front(), git_dir,
+          "it ended before it had read the last " + std::to_string(done->untaken_bytes) + " bytes of its input");
+    }
     return done;
   }
 

@@ -55,13 +55,14 @@ const std::vector<int>& errors_of(const std::string& call) {
   static const std::vector<int> to_peer{EPIPE, ECONNRESET, EAGAIN, EINTR, fault::short_count};
   static const std::vector<int> change{ENOSPC, EIO, ENOMEM, EINTR};
   static const std::vector<int> look{EIO, ENOMEM, EINTR};
+  static const std::vector<int> list{EIO, ENOMEM};
   static const std::vector<int> start{EAGAIN, ENOMEM};
   static const std::vector<int> limit{EPERM};
   static const std::vector<int> interrupted{EINTR};
   static const std::vector<int> wait{ENOMEM, EINTR};
   static const std::vector<int> join{ECONNREFUSED, EAGAIN, EINTR};
   static const std::map<std::string, const std::vector<int>*> table{
-      {"open", &descriptor}, {"opendir", &descriptor}, {"readdir", &look},
+      {"open", &descriptor}, {"opendir", &descriptor}, {"readdir", &list},
       {"read", &input},      {"pread", &input},        {"write", &output},
       {"fsync", &change},    {"fdatasync", &change},   {"ftruncate", &change},
       {"rename", &change},   {"unlink", &change},      {"rmdir", &change},
@@ -124,7 +125,8 @@ class EveryCall : public ::testing::Test {
     std::vector<Site> sites;
     const auto text = read_file(path);
     EXPECT_TRUE(text) << text.error();
-    for (const auto line : split_lines(text.value_or(""))) {
+    if (!text) return sites;
+    for (const auto line : split_lines(*text)) {
       const std::string one(line);
       char call[32] = {};
       char place[512] = {};
@@ -244,7 +246,11 @@ class EveryCall : public ::testing::Test {
     std::set<std::string> after;
     if (auto wrong = wrong_journal(out, after); !wrong.empty()) return "resumed: " + wrong;
     const auto diff = process({program(), "diff", undisturbed, out}, home);
-    if (!diff || !diff->status.ok()) return "resumed, it differs: " + (diff ? diff->output : diff.error().message());
+    if (!diff) return diff.error().message();
+    // What is tried again is committed later.
+    const bool order_alone = diff->output.find("run: order of the commits") != std::string::npos &&
+                             diff->output.find(", 1 differences") != std::string::npos;
+    if (!diff->status.ok() && !order_alone) return "resumed, it differs: " + diff->output;
     const auto live = sys::list_folder(home + "/.cache/awm/local/live");
     if (live && !live->empty()) return "left in the cache: live/" + live->front();
     return {};
