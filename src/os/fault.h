@@ -8,7 +8,7 @@
 
 namespace awm::fault {
 
-// Of check(): let the call pass, but with a single byte, where it reads or writes some.
+// Of check(): let the call pass, but for half of the bytes that it is to read or write.
 inline constexpr int short_count = -1;
 
 // The errno with which system call `call` ("fdatasync") made from `at` is to fail instead of being made; short_count; 0

@@ -104,7 +104,8 @@ Result<void> remove_tree(const std::string& path) {
 }
 
 bool exists(const std::string& path) {
-  return sys::lstat(path).has_value();
+  const auto info = sys::lstat(path);
+  return info || (info.error().code != Errc::not_found && info.error().code != Errc::permission);
 }
 
 bool is_folder(const std::string& path) {

@@ -20,6 +20,8 @@ Result<void> write_new_file(const std::string& path, std::string_view content, u
 Result<void> make_folders(const std::string& path);  // mkdir -p; existing is fine
 // rm -rf that does not follow links; not_found is fine. Goes on after a failure and returns the first.
 Result<void> remove_tree(const std::string& path);
+// False where there is none, or none that this process may reach; true where that cannot be said (no memory, …): what
+// is done with it then fails and says why, and nothing is taken for absent.
 bool exists(const std::string& path);
 bool is_folder(const std::string& path);
 std::string join_path(std::string_view folder, std::string_view name);

@@ -32,7 +32,7 @@ auto kernel_some(const char* name, const std::source_location& at, std::size_t s
     const int failed = fault::check(name, at);
     if (failed > 0) {
       errno = failed;
-    } else if (const auto result = call(failed == fault::short_count && size > 1 ? 1 : size); result >= 0) {
+    } else if (const auto result = call(failed == fault::short_count && size > 1 ? size / 2 : size); result >= 0) {
       return result;
     }
     if (errno != EINTR) return -1;

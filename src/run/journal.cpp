@@ -79,15 +79,18 @@ Result<std::unique_ptr<Journal>> Journal::create(const Scope& scope, const std::
     return fail(Errc::already_exists, "start a run in", folder, "the folder holds another run",
                 "go on with it by --resume-from " + folder + ", or name another --output-dir");
   };
-  // An empty one is what is left where even the header was not written.
-  if (const auto old = sys::stat(path); old ? old->size > 0 : old.error().code != Errc::not_found) return taken();
   auto state = std::make_unique<State>();
   state->path = path;
   AWM_TRY(state->file, AppendFile::open(scope, path));
   // Of two that saw no journal only one gets the lock, and the other may get it when that one has ended.
   if (!sys::try_lock(state->file.fd())) return taken();
-  AWM_TRY(const auto facts, sys::fstat(state->file.fd()));
-  if (facts.size > 0) return taken();
+  // Without a whole line there was no run: even the header was not written.
+  {
+    AWM_TRY(auto reader, LineReader::open(scope, path));
+    AWM_TRY(const auto line, reader.next());
+    if (line && reader.ended_with_newline()) return taken();
+    AWM_CHECK(sys::ftruncate(state->file.fd(), 0));
+  }
   Json first = header;
   first["type"] = "header";
   first["schema"] = journal_schema;
@@ -149,7 +152,7 @@ Result<std::unique_ptr<Journal>> Journal::open(const Scope& scope, const std::st
   }
   if (state->header.is_null()) {
     return fail(Errc::invalid_input, "resume", folder, "its journal.jsonl has no header: the run died before it began",
-                "remove the folder and start anew");
+                "start it anew, with the same --output-dir if you like");
   }
   if (state->torn > 0) {
     AWM_CHECK(sys::ftruncate(state->file.fd(), whole));

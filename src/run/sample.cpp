@@ -382,7 +382,15 @@ class SampleRun {
     }
     const auto events = join_path(folder_, "events.jsonl");
     if (exists(events)) {
-      if (auto steps = experience_steps(events)) experience.history = *std::move(steps);
+      auto steps = experience_steps(events);
+      // Nothing is learned from a pass without its steps: what others hold up for a moment is waited for.
+      for (int tries = 1; !steps && tries < 5; ++tries) {
+        (void)sys::poll({}, Deadline::in(std::chrono::milliseconds(100 * tries)));
+        steps = experience_steps(events);
+      }
+      if (!steps)
+        log_warning(row_.instance_id + ": its steps are missing from the results: " + steps.error().message());
+      if (steps) experience.history = *std::move(steps);
     }
     Json json = to_json(experience);
     result_.experience = std::move(experience);

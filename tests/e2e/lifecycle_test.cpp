@@ -50,18 +50,6 @@ TEST(Lifecycle, AVerdictStandsThoughItsSandboxCannotBeGivenBack) {
   EXPECT_EQ(string_or(verdicts[0], "verdict", ""), "passed");
 }
 
-// The scripts of these teach and use a workflow, so that learning, too, is killed and gone on with.
-const std::vector<std::string>& killed_tasks() {
-  static const std::vector<std::string> tasks{"--instance",          "example__textkit-1",
-                                              "--instance",          "example__logsift-2",
-                                              "--instance",          "example__textkit-2",
-                                              "--induction-trigger", "1",
-                                              "--max-iterations",    "30",
-                                              "--workers",           "2",
-                                              "--memory-lag",        "2"};
-  return tasks;
-}
-
 TEST(Journal, ThatTakesNoMoreIsWrittenToASecondPlaceAndNothingIsLost) {
   Bench bench;
   bench.serve();
@@ -92,59 +80,6 @@ TEST(Journal, ThatTakesNoMoreIsWrittenToASecondPlaceAndNothingIsLost) {
   EXPECT_EQ(resumed.status, ExitStatus::exited(0)) << resumed.output;
   const auto diff = bench.process({program(), "diff", undisturbed.folder, full.folder});
   EXPECT_EQ(diff.status, ExitStatus::exited(0)) << diff.output;
-}
-
-class Killed : public ::testing::TestWithParam<const char*> {};
-
-TEST_P(Killed, AndResumedGivesWhatAnUndisturbedRunGives) {
-  Bench bench;
-  bench.serve();
-  const auto undisturbed = bench.run(killed_tasks());
-  ASSERT_EQ(undisturbed.status, ExitStatus::exited(0)) << undisturbed.output;
-  const std::string point = GetParam();
-  int killed = 0;
-  for (int number = 1; number < 60; ++number) {
-    bench.set("AWM_CRASH", point + ":" + std::to_string(number));
-    const auto first = bench.run(killed_tasks());
-    bench.set("AWM_CRASH", "");
-    if (first.status == ExitStatus::exited(0)) break;
-    ASSERT_EQ(first.status, ExitStatus::signalled(9)) << first.output;
-    ++killed;
-    const auto resumed = Bench::read(bench.process({program(), "run", "--resume-from", first.folder}), first.folder);
-    EXPECT_EQ(resumed.status, ExitStatus::exited(0)) << resumed.output;
-    const auto diff = bench.process({program(), "diff", undisturbed.folder, first.folder});
-    EXPECT_EQ(diff.status, ExitStatus::exited(0)) << "killed at " << point << " " << number << "\n" << diff.output;
-    // A sample with a verdict was not worked on again.
-    std::set<std::string> judged;
-    for (const auto& record : resumed.journal) {
-      const auto type = string_or(record, "type", "");
-      const auto id = string_or(record, "instance_id", "");
-      if (type == "verdict") judged.insert(id);
-      EXPECT_FALSE(type == "started" && judged.contains(id)) << id << " was run again after its verdict";
-    }
-    EXPECT_EQ(leftovers_under(bench.folder() / "home"), "");
-  }
-  EXPECT_GT(killed, 0);
-  ::testing::Test::RecordProperty("killed", killed);
-}
-
-INSTANTIATE_TEST_SUITE_P(At, Killed, ::testing::Values("journal", "judge", "release", "induction", "view"),
-                         [](const auto& one) { return std::string(one.param); });
-
-TEST(KilledAtWork, InTheMiddleOfTheAgentTheSampleIsRunAgain) {
-  Bench bench;
-  bench.serve();
-  const auto undisturbed = bench.run(killed_tasks());
-  for (const int number : {1, 6, 13}) {
-    bench.set("AWM_CRASH", "agent:" + std::to_string(number));
-    const auto first = bench.run(killed_tasks());
-    bench.set("AWM_CRASH", "");
-    ASSERT_EQ(first.status, ExitStatus::signalled(9)) << first.output;
-    const auto resumed = bench.process({program(), "run", "--resume-from", first.folder});
-    EXPECT_EQ(resumed.status, ExitStatus::exited(0)) << resumed.output;
-    const auto diff = bench.process({program(), "diff", undisturbed.folder, first.folder});
-    EXPECT_EQ(diff.status, ExitStatus::exited(0)) << diff.output;
-  }
 }
 
 TEST(Workers, AndTheSandboxMadeAheadChangeNothing) {

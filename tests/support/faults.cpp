@@ -102,7 +102,8 @@ struct Environment {
     std::string text;
     const std::lock_guard lock(state().mutex);
     for (const auto& [site, number] : state().passed) {
-      text += std::to_string(number) + " " + site.name + " " + site.file + "#" + std::to_string(site.line) + "\n";
+      text += std::to_string(number) + " " + site.name + " " + site.file;
+      text += site.line > 0 ? "#" + std::to_string(site.line) + "\n" : "\n";
     }
     append_line(path, text);
   }
@@ -143,6 +144,12 @@ int count(std::string_view name, std::string_view file) {
 }
 
 int check(const char* call, const std::source_location& at) noexcept {
+  static const auto crash = named_in("AWM_CRASH");
+  if (const auto sign = crash.first.find('@'); sign != std::string::npos) {
+    static const Rule rule = rule_of(crash.first.substr(0, sign), crash.first.substr(sign + 1), 0, 1, 0);
+    static std::atomic<int> calls{0};
+    if (fits(rule, call, at) && ++calls == std::atoi(crash.second.c_str())) ::kill(::getpid(), SIGKILL);
+  }
   const std::lock_guard lock(state().mutex);
   ++state().passed[{call, at.file_name(), at.line()}];
   for (auto& rule : state().rules) {
@@ -163,6 +170,10 @@ int check(const char* call, const std::source_location& at) noexcept {
 void crash_point(std::string_view name) noexcept {
   static const auto crash = named_in("AWM_CRASH");
   static const auto hold = named_in("AWM_HOLD");
+  {
+    const std::lock_guard lock(state().mutex);
+    ++state().passed[{"crash_point", std::string(name), 0}];
+  }
   if (name == hold.first) {
     append_line(hold.second + ".reached", "");
     while (::access(hold.second.c_str(), F_OK) == 0) ::usleep(2000);

@@ -5,10 +5,12 @@
 //   AWM_FAULT=RULE[,RULE…]    RULE is CALL@FILE[#LINE]:SKIP:TIMES:ERRNO. The calls of CALL ("fdatasync") made from a
 //   source file whose path ends in
 //                             FILE (at that line) fail with this errno, TIMES of them after the first SKIP. ERRNO -1:
-//                             they move one byte.
+//                             they move half of their bytes.
 //   AWM_FAULT_HIT=FILE        a line is appended to FILE each time that a rule fires.
-//   AWM_FAULT_CALLS=FILE      when the program ends, FILE is written: a line "COUNT CALL FILE#LINE" for each call site.
-//   AWM_CRASH=POINT:N         the Nth crash_point(POINT) kills the program as kill -9 does.
+//   AWM_FAULT_CALLS=FILE      when the program ends, FILE is written: a line "COUNT CALL FILE#LINE" for each call site,
+//                             and "COUNT crash_point POINT" for each of those.
+//   AWM_CRASH=POINT:N         the Nth crash_point(POINT) kills the program as kill -9 does; POINT may be CALL@FILE: it
+//                             dies instead of its Nth such call.
 //   AWM_HOLD=POINT:FILE       each crash_point(POINT) makes FILE.reached and waits until FILE is gone.
 #pragma once
 
@@ -21,7 +23,7 @@
 namespace awm::fault {
 
 // Fails the next `times` calls of system call `name` made from a file whose path ends in `file` ("" any; "file.cpp#12":
-// that line alone) after letting `skip` pass, with this errno; fault::short_count: they move one byte.
+// that line alone) after letting `skip` pass, with this errno; fault::short_count: they move half of their bytes.
 void inject(std::string_view name, std::string_view file, int skip, int times, int os_errno);
 void clear();
 // How many calls of `name` from `file` passed the gate since clear(): for "fail the Nth, for every N".
