@@ -22,4 +22,9 @@ for library in build/"$preset"/src/*/libawm_*.a; do
     bad=1
   fi
 done
+# What is shipped must not listen to the orders of tests.
+if grep -qa -e AWM_FAULT -e AWM_CRASH build/"$preset"/bin/awm; then
+  echo "awm: it holds the tests' fault injection" >&2
+  bad=1
+fi
 [ "$bad" = 0 ] || { echo "check_symbols.sh: these go through src/os (sys::…), where a test can make them fail" >&2; exit 1; }

@@ -46,10 +46,11 @@ class Sweep {
   [[nodiscard]] std::string_view done() const { return options_.docker.dry_run ? "would remove" : "removed"; }
 
   void sweep_local() {
-    for (const auto& path : sweep_local_leftovers({}, options_.docker.dry_run)) {
-      print_out(fmt::format("{} {}\n", done(), path));
-      ++removed_;
-    }
+    const auto swept = sweep_local_leftovers({}, options_.docker.dry_run);
+    for (const auto& path : swept.removed) print_out(fmt::format("{} {}\n", done(), path));
+    for (const auto& problem : swept.problems) log_warning(problem.message());
+    removed_ += swept.removed.size();
+    problems_ += swept.problems.size();
   }
 
   Result<void> sweep_docker() {

@@ -92,7 +92,11 @@ Result<void> remove_owned_folder(const std::string& folder) {
     }
   }
   if (first) return std::unexpected(*std::move(first));
-  return remove_tree(folder);
+  const auto mark = read_file(join_path(folder, owner_file), 4096);
+  auto gone = remove_tree(folder);
+  // Still there, it stays somebody's, so that a later sweep knows what to do with it.
+  if (!gone && mark) (void)write_file(join_path(folder, owner_file), *mark);
+  return gone;
 }
 
 bool is_abandoned(const std::string& folder, const OwnerMark& own) {
@@ -107,6 +111,26 @@ bool is_abandoned(const std::string& folder, const OwnerMark& own) {
   if (!info || !names || !names->empty()) return false;
   const auto age = std::chrono::system_clock::now().time_since_epoch() - std::chrono::nanoseconds(info->modified_ns);
   return age > std::chrono::hours(1);
+}
+
+void sweep_abandoned(const std::string& folder, std::string_view prefix, const OwnerMark& own, bool dry_run,
+                     Swept& swept) {
+  const auto names = sys::list_folder(folder);
+  if (!names) {
+    if (names.error().code != Errc::not_found) swept.problems.push_back(names.error());
+    return;
+  }
+  for (const auto& name : *names) {
+    const auto path = join_path(folder, name);
+    if (!name.starts_with(prefix) || !is_abandoned(path, own)) continue;
+    if (dry_run) {
+      swept.removed.push_back(path);
+    } else if (auto gone = remove_owned_folder(path); gone) {
+      swept.removed.push_back(path);
+    } else {
+      swept.problems.push_back(std::move(gone).error());
+    }
+  }
 }
 
 }  // namespace awm

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -35,5 +36,15 @@ Result<void> remove_owned_folder(const std::string& folder);
 // True when its owner is gone; and for an empty folder of more than an hour ago that names none, whose owner was killed
 // just after making it or just before its removal.
 bool is_abandoned(const std::string& folder, const OwnerMark& own);
+
+// What a sweep found of the dead.
+struct Swept {
+  std::vector<std::string> removed;  // paths; those that would be, where it only looks
+  std::vector<Error> problems;       // what could not be looked at or removed
+};
+// Removes the abandoned folders in `folder` whose names begin with `prefix`; with `dry_run` they stay. No `folder`:
+// nothing.
+void sweep_abandoned(const std::string& folder, std::string_view prefix, const OwnerMark& own, bool dry_run,
+                     Swept& swept);
 
 }  // namespace awm

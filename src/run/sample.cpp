@@ -10,6 +10,7 @@
 #include "memory/tokens.h"
 #include "os/fault.h"
 #include "os/log.h"
+#include "os/patience.h"
 #include "runtime/runtime.h"
 #include "swebench/report.h"
 
@@ -382,12 +383,8 @@ class SampleRun {
     }
     const auto events = join_path(folder_, "events.jsonl");
     if (exists(events)) {
-      auto steps = experience_steps(events);
-      // Nothing is learned from a pass without its steps: what others hold up for a moment is waited for.
-      for (int tries = 1; !steps && tries < 5; ++tries) {
-        (void)sys::poll({}, Deadline::in(std::chrono::milliseconds(100 * tries)));
-        steps = experience_steps(events);
-      }
+      // Nothing is learned from a pass without its steps.
+      auto steps = patiently([&] { return experience_steps(events); });
       if (!steps)
         log_warning(row_.instance_id + ": its steps are missing from the results: " + steps.error().message());
       if (steps) experience.history = *std::move(steps);
@@ -399,7 +396,9 @@ class SampleRun {
     if (!result_.release_errors.empty()) json["release_error"] = join(result_.release_errors, "; ");
     json["agent_end"] = result_.agent_end;
     json["cost"] = result_.cost;
-    if (auto written = awm::write_file(join_path(folder_, "result.json"), dump_json(json) + "\n"); !written) {
+    const auto text = dump_json(json) + "\n";
+    const auto written = patiently([&] { return awm::write_file(join_path(folder_, "result.json"), text); });
+    if (!written) {
       log_warning(row_.instance_id + ": " + written.error().message());
     }
   }

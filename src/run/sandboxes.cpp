@@ -23,7 +23,9 @@ class LocalSandboxes : public Sandboxes {
 
   Result<void> open(const Scope& scope) {
     AWM_CHECK(check_local_sandbox(spawner_, stop_, scope.child("check")));
-    for (const auto& swept : sweep_local_leftovers()) log_info("removed what a killed run left: " + swept);
+    const auto swept = sweep_local_leftovers();
+    for (const auto& path : swept.removed) log_info("removed what a killed run left: " + path);
+    for (const auto& problem : swept.problems) log_warning("what killed runs left: " + problem.message());
     return {};
   }
 

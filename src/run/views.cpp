@@ -5,6 +5,7 @@
 #include "memory/memory_file.h"
 #include "memory/prompt_section.h"
 #include "os/log.h"
+#include "os/patience.h"
 #include "run/sample.h"
 
 namespace awm {
@@ -52,17 +53,20 @@ Result<std::unique_ptr<Views>> Views::open(const Scope& scope, const std::string
 Result<uint64_t> Views::add(const std::string& instance_id) {
   pending_.push_back(instance_id);
   while (!pending_.empty()) {
-    const auto line = awm::read_file(join_path(sample_folder(folder_, pending_.front()), "result.json"));
+    const auto path = join_path(sample_folder(folder_, pending_.front()), "result.json");
+    const auto line = patiently([&] { return awm::read_file(path); });
     if (!line) {
       pending_.pop_front();
       gap_ = true;
       return std::unexpected(line.error());
     }
-    if (auto written = results_.append(*line); !written) {
+    const auto written = patiently([&] {
+      auto added = results_.append(*line);
       // Half a line must not stand before the next one.
-      (void)sys::ftruncate(results_.fd(), bytes_);
-      return std::unexpected(std::move(written).error());
-    }
+      if (!added) (void)sys::ftruncate(results_.fd(), bytes_);
+      return added;
+    });
+    if (!written) return std::unexpected(written.error());
     bytes_ += line->size();
     pending_.pop_front();
   }

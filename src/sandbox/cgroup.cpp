@@ -270,22 +270,26 @@ Result<void> Cgroup::close() noexcept {
   return first;
 }
 
-std::vector<std::string> sweep_cgroups(const CgroupPlaces& places, bool dry_run) {
-  std::vector<std::string> swept;
-  const auto own = own_mark();
-  if (!own) return swept;
+void sweep_cgroups(const CgroupPlaces& places, const OwnerMark& own, bool dry_run, Swept& swept) {
   for (const auto& place : places.places) {
     const auto names = sys::list_folder(place.folder);
-    if (!names) continue;
+    if (!names) {
+      if (names.error().code != Errc::not_found) swept.problems.push_back(names.error());
+      continue;
+    }
     for (const auto& name : *names) {
-      const auto owner = owner_of_name(name, *own);
-      if (!owner || !is_gone(*owner, *own)) continue;
+      const auto owner = owner_of_name(name, own);
+      if (!owner || !is_gone(*owner, own)) continue;
       const auto path = join_path(place.folder, name);
       if (!dry_run) kill_members(path);
-      if (dry_run || remove_group(path)) swept.push_back(path);
+      auto gone = dry_run ? Result<void>() : remove_group(path);
+      if (gone) {
+        swept.removed.push_back(path);
+      } else {
+        swept.problems.push_back(std::move(gone).error());
+      }
     }
   }
-  return swept;
 }
 
 }  // namespace awm

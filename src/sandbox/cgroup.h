@@ -8,6 +8,7 @@
 
 #include "base/ledger.h"
 #include "base/result.h"
+#include "os/owner.h"
 
 namespace awm {
 
@@ -65,8 +66,8 @@ class Cgroup {
 
 // "awm-<pid namespace>-<pid>-<start>-<number>": whose it is can be told from the name alone.
 std::string new_cgroup_name();
-// Removes groups of processes that are gone, with what lives in them. Returns their paths; with `dry_run` they stay.
-std::vector<std::string> sweep_cgroups(const CgroupPlaces& places, bool dry_run = false);
+// Removes groups of processes that are gone, with what lives in them; with `dry_run` they stay.
+void sweep_cgroups(const CgroupPlaces& places, const OwnerMark& own, bool dry_run, Swept& swept);
 // The places of this machine.
 CgroupPlaces cgroup_places();
 

@@ -392,8 +392,11 @@ class Builder {
   Result<uint64_t> objects_in(const std::string& index) {
     AWM_TRY(const auto file, sys::open(scope_, index, sys::Open::read));
     std::array<unsigned char, 4> bytes{};
-    AWM_TRY(const auto got, sys::pread(file.get(), bytes.data(), bytes.size(), 8 + 255 * 4));
-    if (got != bytes.size()) return fail(Errc::protocol, "read", index, "it is shorter than an index of git's");
+    for (std::size_t have = 0; have < bytes.size();) {
+      AWM_TRY(const auto got, sys::pread(file.get(), bytes.data() + have, bytes.size() - have, 8 + 255 * 4 + have));
+      if (got == 0) return fail(Errc::protocol, "read", index, "it is shorter than an index of git's");
+      have += got;
+    }
     uint64_t count = 0;
     for (const auto byte : bytes) count = count << 8U | byte;
     return count;
@@ -437,18 +440,8 @@ Result<Checkout> prepare_checkout(const CheckoutRequest& request, Spawner& spawn
   return builder.get();
 }
 
-std::vector<std::string> sweep_checkouts(const std::string& cache_folder, bool dry_run) {
-  std::vector<std::string> swept;
-  const auto building = join_path(cache_folder, "building");
-  const auto own = own_mark();
-  const auto names = sys::list_folder(building);
-  if (!own || !names) return swept;
-  for (const auto& name : *names) {
-    const auto path = join_path(building, name);
-    if (!is_abandoned(path, *own)) continue;
-    if (dry_run || remove_owned_folder(path)) swept.push_back(path);
-  }
-  return swept;
+void sweep_checkouts(const std::string& cache_folder, const OwnerMark& own, bool dry_run, Swept& swept) {
+  sweep_abandoned(join_path(cache_folder, "building"), "", own, dry_run, swept);
 }
 
 }  // namespace awm

@@ -16,6 +16,7 @@
 #include "base/deadline.h"
 #include "base/result.h"
 #include "os/cancel.h"
+#include "os/owner.h"
 #include "os/spawn.h"
 #include "os/stop.h"
 
@@ -43,8 +44,8 @@ inline constexpr const char* history_inside = "/.awm/history";
 Result<Checkout> prepare_checkout(const CheckoutRequest& request, Spawner& spawner, const Stop& stop,
                                   const Scope& scope, Deadline deadline, Cancel* cancel = nullptr);
 
-// Removes half-made entries of processes that are gone; returns their paths; with `dry_run` they stay.
-std::vector<std::string> sweep_checkouts(const std::string& cache_folder, bool dry_run = false);
+// Removes half-made entries of processes that are gone; with `dry_run` they stay.
+void sweep_checkouts(const std::string& cache_folder, const OwnerMark& own, bool dry_run, Swept& swept);
 
 // How many hexadecimal digits git shows of an object name in a repository of so many objects (its default for
 // core.abbrev).

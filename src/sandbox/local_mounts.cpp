@@ -11,6 +11,16 @@
 namespace awm {
 namespace {
 
+// What is not there, or not for this user, is nothing to show or to hide; what could not be looked at must not be taken
+// for that: a sandbox without a folder fails tests, and one with a secret shows it.
+template <class T>
+Result<std::optional<T>> known(Result<T> looked_at) {
+  if (looked_at) return std::optional<T>(*std::move(looked_at));
+  const auto code = looked_at.error().code;
+  if (code == Errc::not_found || code == Errc::permission) return std::optional<T>();
+  return std::unexpected(std::move(looked_at).error());
+}
+
 // A folder with more entries than this is not taken apart to put a mount point into it.
 constexpr std::size_t max_rebuilt_entries = 512;
 
@@ -82,22 +92,24 @@ class Arguments {
     AWM_TRY(auto names, sys::list_folder("/"));
     std::sort(names.begin(), names.end());
     for (const auto& name : names) {
-      if (!own_places().contains(name)) show("/" + name);
+      if (!own_places().contains(name)) AWM_CHECK(show("/" + name));
     }
     rebuilt_.insert("/");
     return {};
   }
 
   // One entry of the host, read-only, as it is; nothing where it is neither folder, link nor file that can be shown.
-  void show(const std::string& path) {
-    const auto info = sys::lstat(path);
-    if (!info) return;
+  Result<void> show(const std::string& path) {
+    AWM_TRY(const auto info, known(sys::lstat(path)));
+    if (!info) return {};
     if (info->type == sys::FileInfo::Type::link) {
-      if (const auto target = sys::readlink(path)) add("--symlink", *target, path);
+      AWM_TRY(const auto target, known(sys::readlink(path)));
+      if (target) add("--symlink", *target, path);
     } else if (info->type == sys::FileInfo::Type::folder ||
                (info->type == sys::FileInfo::Type::file && parent_path(path) != "/")) {
       add("--ro-bind-try", path, path);
     }
+    return {};
   }
 
   void own_file_systems() {
@@ -118,7 +130,8 @@ class Arguments {
     std::set<std::string> paths{"/root", "/home", "/run", "/tmp"};
     // A folder of its own on some systems, a link to /run on most.
     for (const auto* place : {"/var/run", "/var/tmp", "/sys/fs/cgroup"}) {
-      if (const auto info = sys::lstat(place); info && info->type == sys::FileInfo::Type::folder) paths.insert(place);
+      AWM_TRY(const auto info, known(sys::lstat(place)));
+      if (info && info->type == sys::FileInfo::Type::folder) paths.insert(place);
     }
     std::vector<std::string> wanted = mounts_.hidden_paths;
     if (const auto home = sys::environment("HOME")) wanted.push_back(*home);
@@ -128,12 +141,13 @@ class Arguments {
       if (folded == "/") continue;
       paths.insert(folded);
       // Reached by a link, the place itself is hidden as well.
-      if (const auto real = sys::realpath(folded); real && *real != "/") paths.insert(*real);
+      AWM_TRY(const auto real, known(sys::realpath(folded)));
+      if (real && *real != "/") paths.insert(*real);
     }
     // In order, so that what lies below something hidden comes after it and is left out.
     for (const auto& path : paths) {
       if (is_covered(path)) continue;
-      const auto info = sys::lstat(path);
+      AWM_TRY(const auto info, known(sys::lstat(path)));
       const bool ours = path == "/root" || path == "/home" || path == "/run" || path == "/tmp";
       if (ours || (info && info->type == sys::FileInfo::Type::folder)) {
         covered_.push_back(path);
@@ -144,12 +158,12 @@ class Arguments {
     for (const auto* secret : {"/etc/shadow", "/etc/shadow-", "/etc/gshadow", "/etc/gshadow-"}) {
       if (exists(secret)) masked_files_.emplace_back(secret);
     }
-    const auto sockets = read_file("/proc/net/unix", std::size_t{64} << 20);
+    AWM_TRY(const auto sockets, known(read_file("/proc/net/unix", std::size_t{64} << 20)));
     if (!sockets) return {};
     for (const auto& path : named_sockets(*sockets)) {
-      const auto real = sys::realpath(path);
+      AWM_TRY(const auto real, known(sys::realpath(path)));
       if (!real || is_covered(*real) || is_below(*real, "/dev") || is_below(*real, "/proc")) continue;
-      const auto info = sys::lstat(*real);
+      AWM_TRY(const auto info, known(sys::lstat(*real)));
       if (info && info->type == sys::FileInfo::Type::socket) masked_files_.push_back(*real);
     }
     return {};
@@ -252,7 +266,7 @@ class Arguments {
     }
     std::sort(names.begin(), names.end());
     add("--perms", "0755", "--tmpfs", folder);
-    for (const auto& name : names) show(join_path(folder, name));
+    for (const auto& name : names) AWM_CHECK(show(join_path(folder, name)));
     rebuilt_.insert(folder);
     return {};
   }

@@ -410,25 +410,20 @@ Result<SandboxFacts> check_local_sandbox(Spawner& spawner, const Stop& stop, con
   return facts;
 }
 
-std::vector<std::string> sweep_local_leftovers(const std::string& cache_folder, bool dry_run) {
-  std::vector<std::string> swept;
-  // Groups first: what still runs in them uses the folders.
-  for (auto& path : sweep_cgroups(cgroup_places(), dry_run)) swept.push_back(std::move(path));
+Swept sweep_local_leftovers(const std::string& cache_folder, bool dry_run) {
+  Swept swept;
   LocalSandboxSettings settings;
   settings.cache_folder = cache_folder;
   const auto cache = cache_of(settings);
   const auto own = own_mark();
-  if (!cache || !own) return swept;
-  const auto live = join_path(*cache, "live");
-  if (const auto names = sys::list_folder(live)) {
-    for (const auto& name : *names) {
-      if (!name.starts_with(state_prefix)) continue;
-      const auto path = join_path(live, name);
-      if (!is_abandoned(path, *own)) continue;
-      if (dry_run || remove_owned_folder(path)) swept.push_back(path);
-    }
-  }
-  for (auto& path : sweep_checkouts(*cache, dry_run)) swept.push_back(std::move(path));
+  if (!own) swept.problems.push_back(own.error());
+  if (!cache) swept.problems.push_back(cache.error());
+  if (!own) return swept;
+  // Groups first: what still runs in them uses the folders.
+  sweep_cgroups(cgroup_places(), *own, dry_run, swept);
+  if (!cache) return swept;
+  sweep_abandoned(join_path(*cache, "live"), state_prefix, *own, dry_run, swept);
+  sweep_checkouts(*cache, *own, dry_run, swept);
   return swept;
 }
 

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "os/owner.h"
 #include "os/spawn.h"
 #include "os/stop.h"
 #include "sandbox/sandbox.h"
@@ -52,9 +53,8 @@ Result<SandboxFacts> check_local_sandbox(Spawner& spawner, const Stop& stop, con
                                          const LocalSandboxSettings& settings = {});
 
 // Removes what killed runs left: folders, cgroups with their processes, half-made checkouts. Never what belongs to a
-// living process, to another machine or to another process namespace. Returns what was removed (with `dry_run`: what
-// would be), for people.
-std::vector<std::string> sweep_local_leftovers(const std::string& cache_folder = {}, bool dry_run = false);
+// living process, to another machine or to another process namespace. With `dry_run` it only looks.
+Swept sweep_local_leftovers(const std::string& cache_folder = {}, bool dry_run = false);
 
 // The user that commands run as: one of its own, so that the host's files are not a command's even when awm is root.
 inline constexpr uint32_t local_sandbox_uid = 64231;

@@ -131,7 +131,9 @@ class Disturbed : public ::testing::Test {
     }
     std::printf("%s: %zu points tried, %zu of them hit, %zu wrong\n", scenario.c_str(), next, hits_, wrong);
     // What depends on the moment (how often a poll returns) may be less in the run that is disturbed.
-    EXPECT_GE(hits_ * 10, next * 8);
+    if (next >= 20) {
+      EXPECT_GE(hits_ * 10, next * 8);
+    }
     hits_ = 0;
   }
 

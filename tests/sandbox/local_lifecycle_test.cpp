@@ -94,7 +94,7 @@ TEST_F(LocalLifecycleTest, AReleaseThatFailsIsReportedAndSweptLater) {
   EXPECT_THAT(report.problems.front().message(), HasSubstr("cache/live"));
   EXPECT_EQ(sandbox->close().problems.size(), report.problems.size());
   // While we live it is ours, and no sweep's.
-  EXPECT_TRUE(sweep_local_leftovers(*folder / "cache").empty());
+  EXPECT_TRUE(sweep_local_leftovers(*folder / "cache").removed.empty());
   EXPECT_NE(leftovers(), "");
 }
 
@@ -156,17 +156,17 @@ TEST_F(LocalLifecycleTest, KilledHardItTakesEverythingDownAndTheSweepFindsTheRes
   EXPECT_TRUE(eventually([&] { return alive() == "2"; })) << alive();
   EXPECT_NE(leftovers(), "");
   // Never what lives.
-  EXPECT_TRUE(sweep_local_leftovers(*folder / "cache").empty());
+  EXPECT_TRUE(sweep_local_leftovers(*folder / "cache").removed.empty());
   EXPECT_EQ(alive(), "2");
 
   EXPECT_TRUE(holder->signal(SIGKILL));
   ASSERT_TRUE(holder->wait(Deadline::in(Seconds(20))));
   EXPECT_TRUE(eventually([&] { return alive() == "0"; })) << alive();
   EXPECT_TRUE(eventually([&] { return host("grep -c " + folder->path() + " /proc/mounts || true") == "0"; }));
-  const auto swept = sweep_local_leftovers(*folder / "cache");
+  const auto swept = sweep_local_leftovers(*folder / "cache").removed;
   EXPECT_FALSE(swept.empty());
   EXPECT_EQ(leftovers(), "");
-  EXPECT_TRUE(sweep_local_leftovers(*folder / "cache").empty());
+  EXPECT_TRUE(sweep_local_leftovers(*folder / "cache").removed.empty());
 }
 
 TEST_F(LocalLifecycleTest, TheSweepRemovesHalfMadeCheckoutsOfTheDead) {
@@ -179,7 +179,7 @@ TEST_F(LocalLifecycleTest, TheSweepRemovesHalfMadeCheckoutsOfTheDead) {
   folder->write("cache/building/two/owner", to_line(living));
   folder->write("cache/live/sandbox-1-x-y/owner", to_line(*dead));
   folder->write("cache/live/sandbox-2-x-y/owner", to_line(living));
-  EXPECT_EQ(sweep_local_leftovers(*folder / "cache").size(), 2u);
+  EXPECT_EQ(sweep_local_leftovers(*folder / "cache").removed.size(), 2u);
   EXPECT_EQ(leftovers(), "cache/live/sandbox-2-x-y\ncache/building/two");
 }
 
@@ -195,17 +195,17 @@ TEST_F(LocalLifecycleTest, AHalfDoneRemovalIsFinishedByTheNextSweep) {
   }
   // Whatever order the folder has: the mark outlives what could not be removed.
   fault::inject("rmdir", "file.cpp", 0, 2, EBUSY);
-  EXPECT_TRUE(sweep_local_leftovers(*folder / "cache").empty());
+  EXPECT_TRUE(sweep_local_leftovers(*folder / "cache").removed.empty());
   fault::clear();
   EXPECT_EQ(leftovers(), "cache/live/sandbox-1-x-y\ncache/building/one");
-  EXPECT_EQ(sweep_local_leftovers(*folder / "cache").size(), 2u);
+  EXPECT_EQ(sweep_local_leftovers(*folder / "cache").removed.size(), 2u);
   EXPECT_EQ(leftovers(), "");
 }
 
 TEST_F(LocalLifecycleTest, AFolderWithoutAMarkIsRemovedOnlyWhenItIsOldAndEmpty) {
   host("mkdir -p cache/live/sandbox-1-new-x cache/live/sandbox-1-old-x cache/live/sandbox-1-full-x/part");
   host("touch -d '2 hours ago' cache/live/sandbox-1-old-x cache/live/sandbox-1-full-x");
-  EXPECT_EQ(sweep_local_leftovers(*folder / "cache").size(), 1u);
+  EXPECT_EQ(sweep_local_leftovers(*folder / "cache").removed.size(), 1u);
   EXPECT_EQ(leftovers().find("sandbox-1-old-x"), std::string::npos);
   EXPECT_THAT(leftovers(), HasSubstr("sandbox-1-new-x"));
   EXPECT_THAT(leftovers(), HasSubstr("sandbox-1-full-x"));
