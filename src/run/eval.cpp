@@ -13,6 +13,7 @@
 #include "os/log.h"
 #include "os/thread.h"
 #include "run/budget.h"
+#include "run/datasets.h"
 #include "run/plan.h"
 #include "run/sandboxes.h"
 #include "swebench/eval_script.h"
@@ -110,7 +111,7 @@ class Evaluation {
   Result<void> check_options() {
     if (options_.run.datasets.empty())
       return fail(Errc::invalid_input, "evaluate", "", "no data set is named",
-                  "name a .jsonl or .json file of SWE-bench rows");
+                  "name a .jsonl or .json file of SWE-bench rows, or lite, verified, …");
     const bool named = !options_.run.predictions.empty();
     if (options_.gold && named)
       return fail(Errc::invalid_input, "use", "--gold", "it excludes --predictions", "leave one of them out");
@@ -172,8 +173,12 @@ class Evaluation {
 
   // --- grading saved logs
   Result<std::vector<EvalSummary>> grade_again() {
-    AWM_TRY(auto all, read_rows(options_.run.datasets));
-    AWM_CHECK(choose(std::move(all)));
+    DatasetRequest request{.datasets = options_.run.datasets, .split = options_.run.split, .revisions = {}};
+    for (auto& dataset : request.datasets) {
+      AWM_TRY(dataset, dataset_name(dataset));
+    }
+    AWM_TRY(auto all, read_datasets(scope_.child("datasets"), env_.stop, request));
+    AWM_CHECK(choose(std::move(all.rows)));
     AWM_CHECK(read_given());
     const RegradeSettings settings{.output_dir = output_dir_,
                                    .run_id = options_.regrade,
@@ -214,7 +219,7 @@ class Evaluation {
     std::vector<std::string> given{"sandbox", "output-dir", "eval-timeout"};
     if (!run.repos.empty()) given.emplace_back("repos");
     if (!run.env_setup.empty()) given.emplace_back("env-setup");
-    AWM_TRY(plan_, make_plan(scope_, run, given));
+    AWM_TRY(plan_, make_plan(scope_, env_.stop, run, given));
     AWM_CHECK(choose(std::move(plan_.rows)));
     AWM_CHECK(read_given());
     AWM_CHECK(make_tasks());
@@ -224,8 +229,7 @@ class Evaluation {
     AWM_TRY(const auto budget, fit_workers(plan_.options.workers, "evaluate"));
     plan_.options.workers = budget.workers;
     AWM_TRY(sandboxes_, Sandboxes::open(scope_, plan_, *env_.spawner, env_.stop));
-    AWM_CHECK(
-        write_run_metadata(output_dir_, plan_.options.run_id, join(options_.run.datasets, ","), options_.run.split));
+    AWM_CHECK(write_run_metadata(output_dir_, plan_.options.run_id, join(dataset_titles(), ","), options_.run.split));
     results_.resize(tasks_.size());
     work_all();
 
@@ -250,6 +254,15 @@ class Evaluation {
     std::vector<EvalSummary> summaries;
     summaries.push_back(std::move(summary));
     return summaries;
+  }
+
+  // As the person named them, short names spelt out.
+  [[nodiscard]] std::vector<std::string> dataset_titles() const {
+    auto titles = options_.run.datasets;
+    for (std::size_t i = 0; i < titles.size(); ++i) {
+      if (const auto& known = plan_.options.datasets[i]; !known.starts_with('/')) titles[i] = known;
+    }
+    return titles;
   }
 
   [[nodiscard]] std::set<std::string> ids_of_tasks() const {
@@ -463,6 +476,7 @@ class Evaluation {
                     {"sandbox", plan_.options.sandbox},
                     {"host", sys::host_name()},
                     {"repeat", options_.repeat},
+                    {"dataset_revisions", plan_.dataset_revisions},
                     {"samples", samples}};
     AWM_CHECK(write_file(join_path(folder, "awm.json"), dump_json(json, 2) + "\n"));
     if (!options_.gold) return {};

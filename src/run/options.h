@@ -15,7 +15,7 @@ namespace awm {
 
 struct RunOptions {
   // What to work on.
-  std::vector<std::string> datasets;  // files or folders of rows
+  std::vector<std::string> datasets;  // files or folders of rows, names of the Hugging Face Hub
   std::string split = "test";         // of a data set that has splits
   std::string repo_filter;            // part of "owner/name"; "" all
   std::vector<std::string> instances;

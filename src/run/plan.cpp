@@ -12,6 +12,7 @@
 #include "memory/memory_file.h"
 #include "memory/prompt_section.h"
 #include "os/log.h"
+#include "run/datasets.h"
 #include "swebench/prediction.h"
 
 namespace awm {
@@ -41,12 +42,16 @@ Result<Shard> parse_shard(const std::string& text) {
 
 class Planner {
  public:
-  Planner(const Scope& scope, RunOptions options, const std::vector<std::string>& given)
-      : scope_(scope), given_(given) {
+  Planner(const Scope& scope, const Stop& stop, RunOptions options, const std::vector<std::string>& given)
+      : scope_(scope), stop_(stop), given_(given) {
     plan_.options = std::move(options);
   }
 
   Result<RunPlan> make() {
+    // Kept in the journal: a run is gone on with from any folder.
+    for (auto& dataset : plan_.options.datasets) {
+      AWM_TRY(dataset, dataset_name(dataset));
+    }
     AWM_CHECK(open_earlier());
     AWM_CHECK(read_settings());
     AWM_CHECK(check_options());
@@ -164,7 +169,8 @@ class Planner {
   Result<void> check_options() {
     RunOptions& options = plan_.options;
     if (options.datasets.empty()) {
-      return fail(Errc::invalid_input, "run", "", "no tasks are named", "add --dataset FILE.jsonl with SWE-bench rows");
+      return fail(Errc::invalid_input, "run", "", "no tasks are named",
+                  "add --dataset FILE.jsonl with SWE-bench rows, or lite, verified, …");
     }
     const auto& classes = agent_classes();
     if (std::find(classes.begin(), classes.end(), options.agent_class) == classes.end()) {
@@ -211,11 +217,17 @@ class Planner {
 
   Result<void> read_tasks() {
     RunOptions& options = plan_.options;
-    // Kept in the journal: a run is gone on with from any folder.
-    for (auto& dataset : options.datasets) {
-      AWM_TRY(dataset, absolute_path(dataset));
+    DatasetRequest request{.datasets = options.datasets, .split = options.split, .revisions = {}};
+    if (plan_.earlier) {
+      if (const Json* seen = find_member(plan_.earlier->journal->header(), "dataset_revisions"); seen != nullptr) {
+        for (const auto& dataset : options.datasets) {
+          if (auto revision = get_string(*seen, dataset)) request.revisions[dataset] = *std::move(revision);
+        }
+      }
     }
-    AWM_TRY(plan_.rows, read_rows(options.datasets));
+    AWM_TRY(auto datasets, read_datasets(scope_.child("datasets"), stop_, request));
+    plan_.rows = std::move(datasets.rows);
+    plan_.dataset_revisions = std::move(datasets.revisions);
     plan_.dataset_hash = hash_of(plan_.rows);
     const RowFilter filter{.repo = options.repo_filter,
                            .instances = options.instances,
@@ -307,14 +319,16 @@ class Planner {
   }
 
   const Scope& scope_;
+  const Stop& stop_;
   const std::vector<std::string>& given_;
   RunPlan plan_;
 };
 
 }  // namespace
 
-Result<RunPlan> make_plan(const Scope& scope, RunOptions options, const std::vector<std::string>& given) {
-  return Planner(scope, std::move(options), given).make();
+Result<RunPlan> make_plan(const Scope& scope, const Stop& stop, RunOptions options,
+                          const std::vector<std::string>& given) {
+  return Planner(scope, stop, std::move(options), given).make();
 }
 
 std::optional<std::string> find_repository(const RunPlan& plan, const Row& row) {

@@ -11,6 +11,7 @@
 #include "base/result.h"
 #include "config/config.h"
 #include "memory/workflow.h"
+#include "os/stop.h"
 #include "run/journal.h"
 #include "run/options.h"
 #include "swebench/row.h"
@@ -27,10 +28,11 @@ struct EarlierRun {
 struct RunPlan {
   RunOptions options;  // complete: defaults filled in, paths absolute
   Settings settings;
-  std::optional<LlmConfig> llm;  // unset when patches are given
-  std::string model_name;        // as reports name it
-  std::vector<Row> rows;         // those to work on, in order
-  std::string dataset_hash;      // of all rows that were read
+  std::optional<LlmConfig> llm;                          // unset when patches are given
+  std::string model_name;                                // as reports name it
+  std::vector<Row> rows;                                 // those to work on, in order
+  std::string dataset_hash;                              // of all rows that were read
+  std::map<std::string, std::string> dataset_revisions;  // of data sets by name
   std::map<std::string, std::string> given_patches;
   std::string env_setup;                            // shell prelude of every sandbox
   std::map<std::string, std::string> repositories;  // --repo: "owner/name" → path
@@ -45,9 +47,10 @@ struct RunPlan {
 };
 
 // `given`: the options that the person set (names without dashes). Lines for people go to the log. Errors:
-// invalid_input, not_found, … of the first mistake; the journal of an earlier run is opened (and so locked) and nothing
-// else.
-Result<RunPlan> make_plan(const Scope& scope, RunOptions options, const std::vector<std::string>& given);
+// invalid_input, not_found, … of the first mistake; stopped while rows are fetched; the journal of an earlier run is
+// opened (and so locked) and nothing else.
+Result<RunPlan> make_plan(const Scope& scope, const Stop& stop, RunOptions options,
+                          const std::vector<std::string>& given);
 
 // The row's repository on this machine. Error: not_found with the remedy.
 Result<std::string> repository_of(const RunPlan& plan, const Row& row);

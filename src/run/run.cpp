@@ -37,7 +37,7 @@ class Run {
 
   Result<RunSummary> go() {
     const auto began = Clock::now();
-    AWM_TRY(plan_, make_plan(scope_, std::move(asked_), given_));
+    AWM_TRY(plan_, make_plan(scope_, env_.stop, std::move(asked_), given_));
     // Before an agent is paid for a patch that nobody could judge.
     if (!options().skip_evaluation) {
       for (const auto& row : plan_.rows) AWM_CHECK(check_judgeable(row));
@@ -133,12 +133,14 @@ class Run {
   }
 
   [[nodiscard]] Json what_results_depend_on() const {
-    return Json{{"model_name", plan_.model_name},
-                {"dataset_hash", plan_.dataset_hash},
-                {"tasks", plan_.rows.size()},
-                {"memory_lag", options().memory_lag},
-                {"memory_hash", plan_.memory_at_start->hash()},
-                {"settings", to_json(options())}};
+    Json depends{{"model_name", plan_.model_name},
+                 {"dataset_hash", plan_.dataset_hash},
+                 {"tasks", plan_.rows.size()},
+                 {"memory_lag", options().memory_lag},
+                 {"memory_hash", plan_.memory_at_start->hash()},
+                 {"settings", to_json(options())}};
+    if (!plan_.dataset_revisions.empty()) depends["dataset_revisions"] = plan_.dataset_revisions;
+    return depends;
   }
 
   // What --force, or an option that no result depends on, made different holds for later resumes as well.
