@@ -46,9 +46,9 @@ void add_eval_command(CLI::App& app, CommandAction& action) {
   run.workers = 4;
   command
       ->add_option("DATASET,-d,--dataset,--dataset_name", run.datasets,
-                   "SWE-bench rows: .jsonl, .json, or folders of them")
-      ->type_name("FILE|DIR");
-  command->add_option("-s,--split", run.split, "split of a data set that has some")->capture_default_str();
+                   "SWE-bench rows: .jsonl, .json, folders of them, or by name: lite, verified, …, OWNER/NAME")
+      ->type_name("FILE|DIR|NAME");
+  command->add_option("-s,--split", run.split, "split of a data set by name")->capture_default_str();
   command
       ->add_option("-p,--predictions,--predictions_path", run.predictions,
                    "patches: .jsonl, .json, preds.json, OpenHands' output.jsonl; \"gold\" as --gold")

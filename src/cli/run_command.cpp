@@ -53,9 +53,11 @@ void add_run_command(CLI::App& app, CommandAction& action) {
   const auto group = [command](const char* name) { return command->add_option_group(name); };
 
   auto* tasks = group("What to work on");
-  tasks->add_option("--dataset", o.datasets, "SWE-bench rows: .jsonl or .json files, or folders of them")
-      ->type_name("FILE");
-  tasks->add_option("--split", o.split, "of a data set that has splits")->type_name("NAME")->capture_default_str();
+  tasks
+      ->add_option("--dataset", o.datasets,
+                   "SWE-bench rows: .jsonl or .json files, folders of them, or by name: lite, verified, …, OWNER/NAME")
+      ->type_name("FILE|NAME");
+  tasks->add_option("--split", o.split, "of a data set by name")->type_name("NAME")->capture_default_str();
   tasks->add_option("--repo-filter", o.repo_filter, "only rows whose repository contains this text")->type_name("TEXT");
   tasks->add_option("--instance", o.instances, "only these instance ids")->type_name("ID");
   tasks->add_option("--limit", o.limit, "at most this many tasks; 0: all")

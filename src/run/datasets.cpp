@@ -217,6 +217,7 @@ class Shelf {
   }
 
   static std::nullopt_t damaged(const std::string& folder) {
+    (void)sys::unlink(join_path(folder, "complete"));
     log_warning(folder + ": what the cache has there is damaged; its rows are fetched again");
     return std::nullopt;
   }
@@ -383,6 +384,7 @@ class NamedDataset {
     auto here = revision.empty() ? std::map<int64_t, Page>{} : Shelf::pages(folder);
     std::vector<Page> pages;
     bool all_said = true;
+    bool from_cache = false;  // a page of an earlier fetch is among them
     int64_t next = 0;
     int64_t told_at = 0;
     int64_t length = page_rows;
@@ -390,6 +392,7 @@ class NamedDataset {
     std::optional<int64_t> total;
     while (!total || next < *total) {
       if (const auto page = here.find(next); page != here.end() && (!total || page->second.total == *total)) {
+        from_cache = true;
         total = page->second.total;
         next += page->second.count;
         pages.push_back(page->second);
@@ -412,7 +415,18 @@ class NamedDataset {
         return fail(Errc::exhausted, "fetch", name_.name,
                     fmt::format("{} rows are more than fit ({} do)", page.total, most_rows));
       }
+      if (total && page.total != *total && from_cache) {
+        // Which of the two is wrong is not known: what an earlier fetch left does not count then.
+        for (const auto& [first, old] : here) (void)sys::unlink(join_path(folder, old.file));
+        here.clear();
+        pages.clear();
+        total.reset();
+        next = 0;
+        from_cache = false;
+        continue;
+      }
       if (total && page.total != *total) {
+        for (const auto& fresh : pages) (void)sys::unlink(join_path(folder, fresh.file));
         return fail(Errc::protocol, "fetch", name_.name,
                     fmt::format("the server said {} rows, then {}, of one revision", *total, page.total),
                     "try again in some minutes");

@@ -13,8 +13,8 @@
 #include "llm/service.h"
 #include "os/file.h"
 #include "os/sys.h"
+#include "run/datasets.h"
 #include "sandbox/local_sandbox.h"
-#include "swebench/row.h"
 
 namespace awm {
 namespace {
@@ -243,9 +243,11 @@ class Doctor {
   }
 
   void rows(const std::string& path) {
-    const auto rows = read_rows({path});
-    if (!rows) return add(Health::fail, "data set", rows.error().message());
-    add(Health::ok, "data set", fmt::format("{}: {} rows", path, rows->size()));
+    const auto name = dataset_name(path);
+    if (!name) return add(Health::fail, "data set", name.error().message());
+    const auto read = read_datasets(scope_, stop_, {.datasets = {*name}, .revisions = {}});
+    if (!read) return add(Health::fail, "data set", read.error().message());
+    add(Health::ok, "data set", fmt::format("{}: {} rows", path, read->rows.size()));
   }
 
   const Scope scope_;

@@ -26,12 +26,13 @@ struct Finding {
 struct DoctorOptions {
   SettingsFlags settings;             // the model to ask for
   std::string sandbox;                // "docker" or "local": the other is not looked at; "" both, and one is enough
-  std::vector<std::string> datasets;  // files of rows to read
+  std::vector<std::string> datasets;  // to read: files, folders, names
   std::string output_dir;             // whose disk is looked at; "" : the working directory
 };
 
-// Looks at everything, at most some fifteen seconds a point; `tell` gets each finding as soon as it is there. Changes
-// nothing on the machine; one sandbox is made and given back. What cannot be looked at is a finding, not an error.
+// Looks at everything, at most some fifteen seconds a point, fetching a data set by name apart; `tell` gets each
+// finding as soon as it is there. Changes nothing on the machine but the cache of such rows; one sandbox is made and
+// given back. What cannot be looked at is a finding, not an error.
 std::vector<Finding> examine(const Scope& scope, Stop& stop, Spawner& spawner, const DoctorOptions& options,
                              const std::function<void(const Finding&)>& tell);
 

@@ -17,8 +17,7 @@ namespace {
 
 constexpr int tries_in_all = 5;
 constexpr int tries_unanswered = 3;  // who has no network does not wait long for the cache
-constexpr RetryPolicy patience{
-    .tries = tries_in_all, .min_wait = Seconds(0.5), .max_wait = Seconds(64), .multiplier = 0.5};
+constexpr Seconds longest_own_wait{64};
 constexpr Seconds longest_wait{300};  // a server that asks for more is not waited for
 constexpr Seconds worth_telling{3};
 constexpr Seconds exchange_limit{180};
@@ -194,6 +193,10 @@ Result<HttpResponse> Hub::ask(const std::string& url, const std::string& name) {
     }
     constexpr double byte_values = 256;
     const double jitter = std::stoi(sys::random_hex(1), nullptr, 16) / byte_values;
+    const RetryPolicy patience{.tries = tries_in_all,
+                               .min_wait = settings_.first_wait,
+                               .max_wait = longest_own_wait,
+                               .multiplier = settings_.first_wait.count()};
     const auto span = wait_before_retry(patience, tries, asked, jitter);
     const auto line = fmt::format("{}: {}; asked again in {}", name, problem.cause, human_seconds(span.count()));
     if (span >= worth_telling) {

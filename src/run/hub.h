@@ -18,10 +18,11 @@
 namespace awm {
 
 struct HubSettings {
-  std::string hub;       // "https://huggingface.co", no slash at the end
-  std::string rows;      // of the dataset viewer
-  std::string token;     // "" none; never told to anybody but these two, and over TLS or to this machine only
-  bool offline = false;  // nothing is asked
+  std::string hub;          // "https://huggingface.co", no slash at the end
+  std::string rows;         // of the dataset viewer
+  std::string token;        // "" none; never told to anybody but these two, and over TLS or to this machine only
+  bool offline = false;     // nothing is asked
+  Seconds first_wait{0.5};  // before the second try; doubled for each further one
 };
 
 // From HF_ENDPOINT, HF_DATASETS_SERVER (ours; else the Hub's host with "datasets-server." in front, as Hugging Face's
@@ -49,9 +50,9 @@ struct HubPage {
 };
 
 // Not thread-safe. One thread, two descriptors, and those of its HttpClient. An answer of 429 or 5xx, and none, are
-// asked for five times in all (three where nobody listens or answers in time), after what Retry-After says and at least
-// half a second, doubled each time. Errors of all calls: stopped as soon as the stop is drain; unavailable (no answer,
-// 429, 5xx, busy); not_found and permission with the remedy; protocol.
+// asked for five times in all (three where nobody listens or answers in time), after what Retry-After says and
+// first_wait at least. Errors of all calls: stopped as soon as the stop is drain; unavailable (no answer, 429, 5xx, or
+// asked to wait over five minutes); not_found and permission with the remedy; protocol.
 class Hub {
  public:
   static Result<std::unique_ptr<Hub>> open(const Scope& scope, const Stop& stop, HubSettings settings);
