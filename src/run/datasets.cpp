@@ -176,7 +176,7 @@ class Shelf {
       auto page = parse_page_name(name);
       if (!page) continue;
       if (is_whole(folder, *page)) {
-        pages.insert_or_assign(page->first, *std::move(page));
+        pages[page->first] = *page;
       } else {
         (void)sys::unlink(join_path(folder, name));  // where it stays, it is looked at again and never used
       }
@@ -482,7 +482,7 @@ class NamedDataset {
 }  // namespace
 
 Result<std::string> dataset_name(const std::string& given) {
-  AWM_TRY(const auto path, absolute_path(given));
+  AWM_TRY(auto path, absolute_path(given));
   if (exists(path)) return path;
   const auto word = to_lower_ascii(given);
   std::vector<std::string> known;

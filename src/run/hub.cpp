@@ -111,8 +111,9 @@ Result<HubSettings> hub_settings_from_environment() {
   AWM_TRY(settings.rows, address_from("HF_DATASETS_SERVER", rows));
   settings.token = trim(sys::environment("HF_TOKEN").value_or(""));
   log_hide_secret(settings.token);
-  for (const unsigned char c : settings.token) {
-    if (c > 0x20 && c < 0x7f) continue;
+  const bool plain =
+      std::all_of(settings.token.begin(), settings.token.end(), [](char c) { return c > 0x20 && c < 0x7f; });
+  if (!plain) {
     return fail(Errc::invalid_input, "read environment variable", "HF_TOKEN",
                 "the token has white space or other characters inside that none has", "check what it was copied from");
   }
