@@ -51,7 +51,6 @@ class DockerSandboxTest : public ::testing::Test {
   DockerSandboxSettings settings() {
     DockerSandboxSettings s;
     s.image = docker_test_image();
-    s.pull = false;
     s.platform = "";
     s.helper_folder = AWM_BIN_DIR;
     s.cache_folder = cache_.path();
