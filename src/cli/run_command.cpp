@@ -107,8 +107,7 @@ void add_run_command(CLI::App& app, CommandAction& action) {
       ->capture_default_str()
       ->type_name("SIZE");
   sandbox->add_flag("--keep-images", o.keep_images, "docker: remove no image that the run pulled");
-  sandbox
-      ->add_option("--prefetch-images", o.prefetch_images, "docker: pull so many that come next ahead")
+  sandbox->add_option("--prefetch-images", o.prefetch_images, "docker: pull so many that come next ahead")
       ->check(CLI::NonNegativeNumber)
       ->capture_default_str()
       ->type_name("N");

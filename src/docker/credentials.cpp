@@ -117,7 +117,8 @@ Result<std::string> from_helper(const std::string& name, const std::string& regi
     return "echo " + std::string(server) + " | " + program + " get tells more";
   };
   if (contains(name, "/")) {
-    return fail(Errc::invalid_input, operation, registry, "'" + to_valid_utf8(name) + "' is no credential helper's name",
+    return fail(Errc::invalid_input, operation, registry,
+                "'" + to_valid_utf8(name) + "' is no credential helper's name",
                 "check credsStore and credHelpers in Docker's config.json");
   }
   const std::string server = registry == "docker.io" ? std::string(hub_key) : registry;
@@ -132,7 +133,8 @@ Result<std::string> from_helper(const std::string& name, const std::string& regi
     error.operation = operation;
     error.object = registry;
     error.cause = program + ": " + error.cause;
-    error.remedy = error.code == Errc::not_found ? "install it, or take it out of Docker's config.json" : by_hand(server);
+    error.remedy =
+        error.code == Errc::not_found ? "install it, or take it out of Docker's config.json" : by_hand(server);
     return std::unexpected(std::move(error));
   }
   if (!done->status.ok()) {
@@ -180,7 +182,8 @@ Result<std::string> registry_auth(const std::string& ref, const std::string& con
   // The words of the parser may show some of what it read.
   if (!config || !config->is_object()) return unreadable(config_path + " is no JSON object");
   const Json* own = entry_of(*config, "credHelpers", registry);
-  const auto helper = own != nullptr && own->is_string() ? own->get<std::string>() : string_or(*config, "credsStore", "");
+  const auto helper =
+      own != nullptr && own->is_string() ? own->get<std::string>() : string_or(*config, "credsStore", "");
   std::optional<Error> trouble;
   if (!helper.empty()) {
     auto login = from_helper(helper, registry, helpers);

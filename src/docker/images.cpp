@@ -90,6 +90,7 @@ constexpr std::array known_troubles{
     KnownTrouble{"unexpected eof", half},
     KnownTrouble{"connection reset", half},
     KnownTrouble{"broken pipe", half},
+    KnownTrouble{"from byte range request", half},  // a registry that does not know how to go on
     KnownTrouble{"http status: 5", sick_registry},
     KnownTrouble{"500 internal", sick_registry},
     KnownTrouble{"502 bad", sick_registry},
@@ -140,7 +141,8 @@ std::optional<Seconds> span_at(std::string_view text) {
   if (error != std::errc() || number < 0) return std::nullopt;
   const auto unit = text.substr(static_cast<std::size_t>(end - text.data()));
   if (unit.starts_with("ms")) return Seconds(number / 1e3);
-  if (unit.starts_with("us") || unit.starts_with("\u00b5s") || unit.starts_with("\u03bcs")) return Seconds(number / 1e6);
+  if (unit.starts_with("us") || unit.starts_with("\u00b5s") || unit.starts_with("\u03bcs"))
+    return Seconds(number / 1e6);
   if (unit.starts_with("ns")) return Seconds(number / 1e9);
   if (unit.starts_with('m')) return Seconds(number * 60);
   if (unit.starts_with('h')) return Seconds(number * 3600);
@@ -183,7 +185,7 @@ class ProgressReader {
 
  private:
   struct Layer {
-    double fetched = 0;   // parts, from 0 to 1
+    double fetched = 0;  // parts, from 0 to 1
     double unpacked = 0;
     uint64_t bytes = 0;  // fetched
     uint64_t total = 0;  // 0: not known yet
@@ -324,7 +326,8 @@ Seconds wait_after(const PullRetries& retries, int tries) {
   for (int i = 1; i < tries && wait < retries.longest_wait.count(); ++i) wait *= 2;
   wait = std::min(wait, retries.longest_wait.count());
   constexpr double most = 65535;
-  return Seconds(wait * (0.5 + 0.5 * static_cast<double>(std::strtoul(sys::random_hex(2).c_str(), nullptr, 16)) / most));
+  return Seconds(wait *
+                 (0.5 + 0.5 * static_cast<double>(std::strtoul(sys::random_hex(2).c_str(), nullptr, 16)) / most));
 }
 
 }  // namespace

@@ -42,7 +42,7 @@ struct ImageLayer {
 };
 
 struct PullProgress {
-  double part = 0;     // from 0 to 1, never falling; an estimate as long as layers are not begun
+  double part = 0;     // from 0 to 1, never falling within a try; an estimate as long as layers are not begun
   uint64_t bytes = 0;  // fetched, compressed as they came
 };
 

@@ -106,7 +106,8 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
       // Each pull moves itself from its entry to the ended ones.
       std::unique_lock lock(mutex_);
       changed_.wait(lock, [this] {
-        return std::none_of(entries_.begin(), entries_.end(), [](const auto& one) { return one.second.pull != nullptr; });
+        return std::none_of(entries_.begin(), entries_.end(),
+                            [](const auto& one) { return one.second.pull != nullptr; });
       });
       ended.swap(ended_);
     }
@@ -139,9 +140,9 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
     bool ours = false;                   // pulled here, and was not there before
     bool stuck = false;                  // could not be removed: not tried again
     bool removing = false;
-    bool tried_ahead = false;          // not fetched ahead again before it was used
-    std::vector<ImageLayer> layers;    // of ours
-    std::shared_ptr<Pull> pull;        // in flight
+    bool tried_ahead = false;        // not fetched ahead again before it was used
+    std::vector<ImageLayer> layers;  // of ours
+    std::shared_ptr<Pull> pull;      // in flight
   };
 
   struct Waiter {
@@ -159,7 +160,8 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
   Result<void> may_wait(const Waiter& waiter) const {
     if (waiter.cancel.requested()) return std::unexpected(cancelled_error("wait for image", waiter.name));
     if (stop_.cancelled()) return std::unexpected(stopped_error("wait for image", waiter.name));
-    if (waiter.deadline.passed()) return fail(Errc::timed_out, "wait for image", waiter.name, "it is being pulled still");
+    if (waiter.deadline.passed())
+      return fail(Errc::timed_out, "wait for image", waiter.name, "it is being pulled still");
     return {};
   }
 
@@ -208,7 +210,8 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
     auto pull = std::make_shared<Pull>();
     pull->ahead_of = ahead_of;
     entry.pull = pull;
-    auto thread = Thread::start(scope_, "pull", [this, pull, &entry, name, platform] { work(*pull, entry, name, platform); });
+    auto thread =
+        Thread::start(scope_, "pull", [this, pull, &entry, name, platform] { work(*pull, entry, name, platform); });
     if (!thread) {
       entry.pull.reset();
       return std::unexpected(std::move(thread).error());
@@ -261,7 +264,8 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
       }
       return std::unexpected(std::move(brought).error());
     }
-    if (!*brought) return fail(Errc::protocol, "pull image", name, "the engine says it was pulled, and does not have it");
+    if (!*brought)
+      return fail(Errc::protocol, "pull image", name, "the engine says it was pulled, and does not have it");
     ImageInfo info = **std::move(brought);
     auto layers = image_layers(engine, name, Deadline::in(look_limit));
     if (!layers) layers = std::vector<ImageLayer>{{.key = name, .size = info.size}};
@@ -332,8 +336,8 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
       for (const auto& [name, entry] : entries_) {
         if (!entry.pull || !entry.pull->pulling) continue;
         const Pull& pull = *entry.pull;
-        text += fmt::format("{}{} {:.0f} % ({})", text.empty() ? "pulling image " : ", ", name, 100 * pull.progress.part,
-                            pull.wanted > 0 ? human_bytes(pull.progress.bytes) : "ahead");
+        text += fmt::format("{}{} {:.0f} % ({})", text.empty() ? "pulling image " : ", ", name,
+                            100 * pull.progress.part, pull.wanted > 0 ? human_bytes(pull.progress.bytes) : "ahead");
       }
     }
     settings_.status(text);
@@ -463,7 +467,7 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
   std::string platform_;
   std::vector<bool> begun_;
   std::vector<bool> finished_;
-  std::size_t front_ = 0;                // positions before it have begun
+  std::size_t front_ = 0;                 // positions before it have begun
   std::map<std::string, Entry> entries_;  // never erased: others hold references
   std::vector<std::shared_ptr<Pull>> ended_;
   Clock::time_point status_told_{};

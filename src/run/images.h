@@ -22,8 +22,9 @@ namespace awm {
 struct ImagesSettings {
   // Bytes on disk that images pulled here may take; layers that they share count once. What is in use may take more.
   uint64_t budget = UINT64_MAX;
-  bool keep = false;      // none is removed, whatever the budget
-  std::size_t ahead = 2;  // so many different images that come next are fetched before they are asked for; one at a time
+  bool keep = false;  // none is removed, whatever the budget
+  std::size_t ahead =
+      2;  // so many different images that come next are fetched before they are asked for; one at a time
   PullRetries retries;
   // The value of X-Registry-Auth for a name; empty function, or "": as nobody.
   std::function<Result<std::string>(const std::string& name, Cancel& cancel)> login;

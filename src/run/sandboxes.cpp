@@ -158,7 +158,8 @@ class DockerSandboxes : public Sandboxes {
     if (text == "auto") return std::nullopt;
     if (text == "none") return UINT64_MAX;
     if (const auto size = parse_size(text)) return static_cast<uint64_t>(*size);
-    return fail(Errc::invalid_input, "use", "--image-budget " + text, "it is no size", "write a size (100G), auto or none");
+    return fail(Errc::invalid_input, "use", "--image-budget " + text, "it is no size",
+                "write a size (100G), auto or none");
   }
 
   // "auto": what is free where the engine keeps its data, but for a reserve; no limit where that disk is not ours to

@@ -74,8 +74,8 @@ DockerSandboxSettings as_reference_judge(DockerSandboxSettings settings);
 // Not connected. `engine`, `spawner` and `stop` outlive it. connect() may run on any thread, ahead of need: a connected
 // sandbox waits at no cost but its container and one descriptor, and the threads that use it later may be others.
 // Errors of connect() besides Sandbox's: unsupported (architecture; no shell in the image), permission (/testbed cannot
-// be written), those of find_image and of hold_image; each names the image and what to do. Lost sandboxes say what became of their
-// container: killed, out of memory, removed, engine gone.
+// be written), those of find_image and of hold_image; each names the image and what to do. Lost sandboxes say what
+// became of their container: killed, out of memory, removed, engine gone.
 Result<std::unique_ptr<Sandbox>> make_docker_sandbox(const DockerSandboxSettings& settings, const Engine& engine,
                                                      Spawner& spawner, const Stop& stop, const Scope& scope);
 
