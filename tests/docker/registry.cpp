@@ -41,6 +41,16 @@ Registry::Registry() {
   if (server) server_ = *std::move(server);
 }
 
+Registry::~Registry() {
+  hold_layers(false);
+}
+
+void Registry::hold_layers(bool held) {
+  const std::lock_guard lock(mutex_);
+  held_ = held;
+  released_.notify_all();
+}
+
 std::string Registry::host() const {
   return "127.0.0.1:" + std::to_string(server_->port());
 }
@@ -135,7 +145,14 @@ bool Registry::let_in(const HttpdRequest& request) const {
 }
 
 HttpdResponse Registry::answer(const HttpdRequest& request) {
-  const std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  const int before = layers_asked_;
+  auto response = answer_locked(request);
+  if (layers_asked_ != before) released_.wait(lock, [this] { return !held_; });
+  return response;
+}
+
+HttpdResponse Registry::answer_locked(const HttpdRequest& request) {
   if (request.path == "/token") {
     if (request.header("Authorization").value_or("") != "Basic " + base64(user_ + ":" + password_))
       return refusal(401, "UNAUTHORIZED", "incorrect username or password");
@@ -191,6 +208,7 @@ HttpdResponse Registry::blob(const HttpdRequest& request, const std::string& nam
   }
   if (request.method != "GET") return response;
   ++asked_[name].second;
+  ++layers_asked_;
   if (fails(Fault::half_layer)) response.cut_after = response.body.size() / 2;
   if (fails(Fault::other_layer)) response.body[600] = static_cast<char>(response.body[600] ^ 1);
   if (fails(Fault::silent_layer)) response.delay = std::chrono::hours(1);

@@ -4,6 +4,7 @@
 // Source: the OCI distribution specification, Docker's image manifest V2 schema 2 and token authentication.
 #pragma once
 
+#include <condition_variable>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -35,6 +36,7 @@ class Registry {
   Registry();
   Registry(const Registry&) = delete;
   Registry& operator=(const Registry&) = delete;
+  ~Registry();
 
   [[nodiscard]] std::string host() const;  // "127.0.0.1:PORT"
   // Puts an image there: its layers are tar archives. Its whole name.
@@ -45,6 +47,8 @@ class Registry {
 
   // From now on; `times` answers, then all is well again (-1: for good).
   void fail(Fault fault, int times = -1);
+  // Layers are asked for and not given until it is said otherwise.
+  void hold_layers(bool held);
   void want(Login login, std::string user = "", std::string password = "");
 
   [[nodiscard]] int manifests(const std::string& name = "") const;  // asked for with GET, answered or not
@@ -58,6 +62,7 @@ class Registry {
     bool layer = false;
   };
   HttpdResponse answer(const HttpdRequest& request);
+  HttpdResponse answer_locked(const HttpdRequest& request);
   HttpdResponse manifest(const HttpdRequest& request, const std::string& name, const std::string& ref);
   HttpdResponse blob(const HttpdRequest& request, const std::string& name, const std::string& digest);
   bool fails(Fault fault);  // with the lock held; uses one of the times up
@@ -66,6 +71,8 @@ class Registry {
   std::string put_manifest(const std::vector<std::string>& layers, const std::string& architecture);
 
   mutable std::mutex mutex_;
+  std::condition_variable released_;
+  bool held_ = false;
   std::map<std::string, Blob> blobs_;                 // by digest, manifests too
   std::map<std::string, std::string> tags_;           // "name:tag" → digest of its manifest
   std::map<std::string, std::pair<int, int>> asked_;  // by name: manifests, layers
@@ -75,6 +82,7 @@ class Registry {
   std::string user_;
   std::string password_;
   int tokens_ = 0;
+  int layers_asked_ = 0;
   std::unique_ptr<HttpServer> server_;  // the last made, the first closed
 };
 
