@@ -210,7 +210,7 @@ class Unpacker {
       : input_(in), result_(result), failure_(failure) {}
 
   bool run(const std::string& folder) {
-    root_ = Fd(::open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+    root_ = Fd(open_file(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
     if (!root_) return fail(failure_, "open", folder);
     const Fd probe(open_beneath("."));
     has_openat2_ = static_cast<bool>(probe);
@@ -278,10 +278,10 @@ class Unpacker {
       const std::string part = path.substr(start, slash - start);
       const std::string so_far = path.substr(0, slash);
       Fd next(has_openat2_ ? open_beneath(so_far.c_str())
-                           : ::openat(at.get(), part.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+                           : open_at(at.get(), part.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!next && errno == ENOENT) {
         if (::mkdirat(at.get(), part.c_str(), 0755) != 0) return fail(failure_, "mkdir", so_far);
-        next = Fd(::openat(at.get(), part.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+        next = Fd(open_at(at.get(), part.c_str(), O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       }
       if (!next) return refused(so_far);
       at = std::move(next);
@@ -388,9 +388,9 @@ class Unpacker {
     std::string last;
     if (name.empty()) return fail(failure_, EISDIR, "untar", name, "a file named like the folder itself");
     if (!locate(name, at, last)) return false;
-    Fd out(::openat(at, last.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    Fd out(open_at(at, last.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!out && errno == EEXIST && ::unlinkat(at, last.c_str(), 0) == 0) {
-      out = Fd(::openat(at, last.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+      out = Fd(open_at(at, last.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     }
     if (!out) return fail(failure_, "open", name);
     for (uint64_t left = size; left > 0;) {
@@ -435,7 +435,7 @@ class Unpacker {
       int at = -1;
       std::string last;
       if (!locate(it->name, at, last)) return false;
-      const Fd own(::openat(at, last.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+      const Fd own(open_at(at, last.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
       if (!own) continue;
       const timespec times[2] = {{it->mtime, 0}, {it->mtime, 0}};
       ::futimens(own.get(), times);
@@ -582,7 +582,7 @@ class Packer {
   }
 
   bool file(int folder, const std::string& path, const std::string& name, int depth) {
-    const Fd in(::openat(folder, path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    const Fd in(open_at(folder, path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     struct stat info{};
     if (!in || ::fstat(in.get(), &info) != 0) return depth == 0 ? fail(failure_, "open", path) : left_out(name);
     if (!S_ISREG(info.st_mode)) return left_out(name, "changed while it was read");
@@ -611,7 +611,7 @@ class Packer {
 
   bool tree(int folder, const std::string& path, const std::string& name, int depth) {
     if (depth >= kMaxDepth) return left_out(name, "too deep");
-    const int fd = ::openat(folder, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    const int fd = open_at(folder, path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
     struct stat info{};
     DIR* entries = fd < 0 ? nullptr : ::fdopendir(fd);
     if (entries == nullptr || ::fstat(fd, &info) != 0) {

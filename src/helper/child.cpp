@@ -173,7 +173,7 @@ pid_t start_command(const Command& command, const ChildRules& rules, Fd* report)
   close_from_to(static_cast<unsigned>(next), ~0u);
 
   protect_from_same_uid(false);  // nothing of the helper's is open here any more
-  Fd score(::open("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
+  Fd score(open_file("/proc/self/oom_score_adj", O_WRONLY | O_CLOEXEC));
   if (score) write_all(score.get(), oom_score);
   score.reset();
   set_mark(command.mark);

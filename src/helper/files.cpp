@@ -108,9 +108,9 @@ void remove_entry(Removal& removal, int folder, const std::string& name, const s
     if (::renameat(folder, name.c_str(), removal.root, up.c_str()) != 0) removal.note("rename", path);
     return;
   }
-  int fd = ::openat(folder, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  int fd = open_at(folder, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   if (fd < 0 && errno == EACCES && ::fchmodat(folder, name.c_str(), 0700, 0) == 0) {
-    fd = ::openat(folder, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    fd = open_at(folder, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
   }
   if (fd < 0) return removal.note("open", path);
   const Fd own(fd);
@@ -129,7 +129,7 @@ void remove_entry(Removal& removal, int folder, const std::string& name, const s
 void empty_folder(Removal& removal, int folder, const std::string& path, int depth) {
   struct stat info{};
   if (::fstat(folder, &info) == 0 && (info.st_mode & 0300) != 0300) ::fchmod(folder, 0700);
-  const int copy = ::openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+  const int copy = open_at(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
   DIR* entries = copy < 0 ? nullptr : ::fdopendir(copy);
   if (entries == nullptr) {
     if (copy >= 0) ::close(copy);
@@ -163,7 +163,7 @@ bool make_folders(const std::string& path, unsigned mode) {
 
 bool read_file(const wire::Read& request, wire::ReadResult& result, wire::Failure& failure) {
   if (!check_path(request.path, "open", failure)) return false;
-  const Fd file(::open(request.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  const Fd file(open_file(request.path.c_str(), O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (!file) return fail(failure, "open", request.path);
   struct stat info{};
   if (::fstat(file.get(), &info) != 0) return fail(failure, "stat", request.path);
@@ -215,11 +215,11 @@ bool write_file(const wire::Write& request, wire::Failure& failure) {
     }
     static unsigned counter = 0;
     beside = path + ".awm-" + std::to_string(::getpid()) + "-" + std::to_string(counter++);
-    file = Fd(::open(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
+    file = Fd(open_file(beside.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600));
     if (!file) return fail(failure, "open", beside);
   } else {
-    file = Fd(::open(path.c_str(),
-                     O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (request.append ? O_APPEND : 0), mode));
+    file = Fd(open_file(
+        path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOCTTY | O_NONBLOCK | (request.append ? O_APPEND : 0), mode));
     if (!file) return fail(failure, "open", path);
   }
   struct stat info{};
@@ -299,7 +299,7 @@ bool remove_path(const wire::Remove& request, wire::Failure& failure) {
   const std::size_t slash = path.find_last_of('/');
   const std::string name = path.substr(slash + 1);
   if (name.empty() || name == "." || name == "..") return fail(failure, EINVAL, "remove", path);
-  const Fd folder(::open(folder_of(path).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const Fd folder(open_file(folder_of(path).c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!folder) return fail(failure, "open", folder_of(path));
   Removal removal;
   remove_entry(removal, folder.get(), name, path, 0);

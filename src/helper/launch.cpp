@@ -96,7 +96,7 @@ std::optional<LaunchOptions> parse(int argc, char** argv) {
 
 // errno, or 0.
 int write_file(const char* path, std::string_view text) {
-  const int file = ::open(path, O_WRONLY | O_CLOEXEC);
+  const int file = open_file(path, O_WRONLY | O_CLOEXEC);
   if (file < 0) return errno;
   const int number = write_all(file, text) ? 0 : errno;
   ::close(file);
@@ -162,9 +162,9 @@ bool make_folder(const std::string& path, mode_t mode, const LaunchOptions& opti
 }
 
 bool copy_file(int from_folder, int to_folder, const char* name, const struct stat& info) {
-  Fd from(::openat(from_folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  Fd from(open_at(from_folder, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!from) return false;
-  Fd to(::openat(to_folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  Fd to(open_at(to_folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
   if (!to) return false;
   static char buffer[std::size_t{256} << 10];
   ssize_t n = 0;
@@ -196,9 +196,9 @@ bool copy_tree(int from, int to, const LaunchOptions& options, std::string* prob
     struct stat info{};
     good = ::fstatat(from, name, &info, AT_SYMLINK_NOFOLLOW) == 0;
     if (good && S_ISDIR(info.st_mode)) {
-      Fd below(::openat(from, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
+      Fd below(open_at(from, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW));
       good = below && ::mkdirat(to, name, 0700) == 0;
-      Fd made(good ? ::openat(to, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1);
+      Fd made(good ? open_at(to, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW) : -1);
       good = good && made && copy_tree(below.get(), made.get(), options, problem);
       const timespec times[2] = {info.st_atim, info.st_mtim};
       good = good && ::fchmod(made.get(), info.st_mode & 07777) == 0 && ::futimens(made.get(), times) == 0;
@@ -234,9 +234,9 @@ int mount_overlay(const LaunchOptions& options, bool in_user_namespace) {
   if (::setxattr(upper.c_str(), attribute, "1", 1, 0) != 0) return errno;
   ::removexattr(upper.c_str(), attribute);
   // By descriptor: whatever characters are in the paths, the option's syntax has none of them.
-  Fd lower_fd(::open(options.lower.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  Fd upper_fd(::open(upper.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  Fd work_fd(::open(work.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  Fd lower_fd(open_file(options.lower.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  Fd upper_fd(open_file(upper.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  Fd work_fd(open_file(work.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (!lower_fd || !upper_fd || !work_fd) return errno;
   char text[256];
   std::snprintf(text, sizeof text, "lowerdir=/proc/self/fd/%d,upperdir=/proc/self/fd/%d,workdir=/proc/self/fd/%d%s",
@@ -253,8 +253,8 @@ int make_tree(const LaunchOptions& options, bool in_user_namespace) {
   struct stat info{};
   if (::stat(options.lower.c_str(), &info) != 0) return complain("look at " + options.lower, errno);
   if (!make_folder(copied, info.st_mode & 07777, options)) return complain("make " + copied, errno);
-  Fd from(::open(options.lower.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  Fd to(::open(copied.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Fd from(open_file(options.lower.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  Fd to(open_file(copied.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
   std::string problem;
   if (!from || !to || !copy_tree(from.get(), to.get(), options, &problem)) {
     return complain("copy " + options.lower + (problem.empty() ? "" : " (" + problem + ")"), errno,

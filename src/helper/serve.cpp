@@ -524,7 +524,7 @@ void Server::reap() {
   int status = 0;
   rusage usage{};
   pid_t pid = 0;
-  while ((pid = ::wait4(-1, &status, WNOHANG, &usage)) > 0) {
+  while ((pid = uninterrupted([&] { return ::wait4(-1, &status, WNOHANG, &usage); })) > 0) {
     for (auto& [id, shell] : shells_) {
       if (shell->pid() == pid) {
         shell->on_child(status);
@@ -766,7 +766,7 @@ void Server::exec(uint32_t id, wire::Exec& request) {
       // Each gets a file of its own: the offset of a shared one would be everybody's.
       char link[64];
       std::snprintf(link, sizeof link, "/proc/self/fd/%d", context_.setup.prelude.get());
-      prelude = Fd(::open(link, O_RDONLY | O_CLOEXEC));
+      prelude = Fd(open_file(link, O_RDONLY | O_CLOEXEC));
       if (!prelude) return refuse(errno, "open", "prelude");
       const int at = base_name == "sh" ? 9 : high_descriptor_base(context_.options);
       command.others.emplace_back(prelude.get(), at);
@@ -790,7 +790,7 @@ void Server::exec(uint32_t id, wire::Exec& request) {
 
   Pipe out;
   Pipe err;
-  Fd in = request.input.empty() ? Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC))
+  Fd in = request.input.empty() ? Fd(open_file("/dev/null", O_RDONLY | O_CLOEXEC))
                                 : memory_file("awm-input", request.input, false);
   if (!in) return refuse(errno, "open", "stdin");
   if (!make_pipe(out) || (request.separate && !make_pipe(err))) return refuse(errno, "pipe", "");
@@ -1147,7 +1147,7 @@ void Server::shut_down() {
       kill_tree(all);
     }
     pid_t pid = 0;
-    while ((pid = ::waitpid(-1, nullptr, WNOHANG)) > 0) {
+    while ((pid = uninterrupted([] { return ::waitpid(-1, nullptr, WNOHANG); })) > 0) {
     }
     if (pid < 0 && errno == ECHILD) return;
     pollfd none{signals_.get(), POLLIN, 0};
@@ -1181,7 +1181,7 @@ bool Outbox::flush(int fd) {
 
 void OomCounter::open() {
   for (const char* path : {"/sys/fs/cgroup/memory.events", "/sys/fs/cgroup/memory/memory.oom_control"}) {
-    file_ = Fd(::open(path, O_RDONLY | O_CLOEXEC));
+    file_ = Fd(open_file(path, O_RDONLY | O_CLOEXEC));
     if (file_) return;
   }
 }
@@ -1211,7 +1211,7 @@ int serve_main(int argc, char** argv) {
     return 2;
   }
   // The client's stream away from 0 and 1, which every child replaces; nothing below 3 is ever a descriptor of ours.
-  const int null = ::open("/dev/null", O_RDWR | O_CLOEXEC);
+  const int null = open_file("/dev/null", O_RDWR | O_CLOEXEC);
   const int in = ::fcntl(0, F_DUPFD_CLOEXEC, 3);
   const int out = ::fcntl(1, F_DUPFD_CLOEXEC, 3);
   if (null < 0 || in < 0 || out < 0) {

@@ -30,12 +30,12 @@ constexpr Micros kKillLimit = 5 * kSecond;
 Fd reopen(int fd, int flags) {
   char path[64];
   std::snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-  return Fd(::open(path, flags | O_CLOEXEC));
+  return Fd(open_file(path, flags | O_CLOEXEC));
 }
 
 // A terminal of nobody's: nothing is read from it or written to it.
 bool make_terminal(Fd& master, Fd& slave) {
-  master = Fd(::open("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
+  master = Fd(open_file("/dev/ptmx", O_RDWR | O_NOCTTY | O_CLOEXEC));
   int unlocked = 0;
   if (!master || ::ioctl(master.get(), TIOCSPTLCK, &unlocked) != 0) return false;
   slave = Fd(::ioctl(master.get(), TIOCGPTPEER, O_RDWR | O_NOCTTY | O_CLOEXEC));
@@ -81,7 +81,7 @@ bool Shell::start(wire::Failure& failure) {
   };
   if (!make_pipe(control) || !make_pipe(in) || !make_pipe(out) || !make_pipe(status)) return fail("pipe");
   text_ = memory_file("awm-command", std::string_view("\0", 1), false);
-  const Fd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  const Fd null(open_file("/dev/null", O_RDWR | O_CLOEXEC));
   if (!text_) return fail("memfd_create");
   if (!null) return fail("open /dev/null");
   // The commands' text is read from the same open file, whose offset is set back before each.
@@ -125,7 +125,7 @@ bool Shell::start(wire::Failure& failure) {
   }
   if (!said.empty()) {
     int status_word = 0;
-    ::waitpid(pid, &status_word, 0);
+    uninterrupted([&] { return ::waitpid(pid, &status_word, 0); });
     if (!wire::decode(said, failure)) failure = {EIO, "execve", program, "the shell could not be started"};
     release();
     return false;
@@ -252,8 +252,7 @@ void Shell::begin(const wire::ShellRun& request) {
   }
   text.push_back('\0');  // `read` and `mapfile` with a NUL as delimiter then succeed, whatever `set -e` says
   if (is_sh_) text.pop_back();
-  if (::ftruncate(text_.get(), 0) != 0 ||
-      ::pwrite(text_.get(), text.data(), text.size(), 0) != static_cast<ssize_t>(text.size()) ||
+  if (::ftruncate(text_.get(), 0) != 0 || ::lseek(text_.get(), 0, SEEK_SET) != 0 || !write_all(text_.get(), text) ||
       ::lseek(text_.get(), 0, SEEK_SET) != 0) {
     const int number = errno;
     const uint32_t id = waiter_ ? waiter_->id : 0;

@@ -50,7 +50,7 @@ bool write_all(int fd, std::string_view bytes) {
 }
 
 std::optional<std::string> slurp(int folder, const char* path, std::size_t limit) {
-  Fd file(::openat(folder, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
+  Fd file(open_at(folder, path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK));
   if (!file) return std::nullopt;
   std::string text;
   char buffer[4096];

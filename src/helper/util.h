@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -46,6 +47,21 @@ class Fd {
  private:
   int fd_ = -1;
 };
+
+// `call()` once more whenever a signal interrupts it.
+template <class Call>
+[[gnu::always_inline]] inline auto uninterrupted(const Call& call) {
+  auto result = call();
+  while (result < 0 && errno == EINTR) result = call();
+  return result;
+}
+// As open(2) and openat(2). On a network file system a signal interrupts them as well.
+[[gnu::always_inline]] inline int open_file(const char* path, int flags, mode_t mode = 0) {
+  return uninterrupted([&] { return ::open(path, flags, mode); });
+}
+[[gnu::always_inline]] inline int open_at(int folder, const char* path, int flags, mode_t mode = 0) {
+  return uninterrupted([&] { return ::openat(folder, path, flags, mode); });
+}
 
 struct Pipe {
   Fd read;
