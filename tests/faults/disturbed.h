@@ -49,12 +49,15 @@ class Disturbed : public ::testing::Test {
         std::any_of(orders.begin(), orders.end(), [](std::string_view one) { return one.starts_with("AWM_"); });
     if (faulty && argv.front() == program()) argv.front() += "-faults";
     Words environment = bench_.environment();
-    std::erase_if(environment, [](const std::string& one) { return one.starts_with("HOME="); });
-    environment = plus(std::move(environment), orders);
-    environment.push_back("HOME=" + home);
+    const auto more = plus(orders, {"HOME=" + home});
+    std::erase_if(environment, [&](const std::string& one) {
+      return std::any_of(more.begin(), more.end(),
+                         [&](const std::string& other) { return other.starts_with(one.substr(0, one.find('=') + 1)); });
+    });
+    environment = plus(std::move(environment), more);
     AWM_CHECK(make_folders(home));
     SpawnOptions options{.argv = std::move(argv), .environment = std::move(environment), .folder = home};
-    return run_process(bench_.spawner(), scope(), std::move(options), Deadline::in(Seconds{90}));
+    return run_process(bench_.spawner(), scope(), std::move(options), Deadline::in(patience_));
   }
 
   [[nodiscard]] Words run_words(const std::string& out, const Words& more) const {
@@ -221,6 +224,8 @@ class Disturbed : public ::testing::Test {
   }
 
   std::map<std::string, std::string> truth_;
+  // How long one process may take.
+  Seconds patience_{90};
   // The agent's own tools fail, and it is told: what it does then is its own.
   bool patch_may_differ_ = false;
   Bench bench_;
