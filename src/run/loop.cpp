@@ -27,11 +27,38 @@ std::optional<std::size_t> Loop::next() const {
   return next_;
 }
 
+Admission Loop::ask(std::unique_lock<std::mutex>& lock) {
+  const std::size_t live = live_;
+  lock.unlock();
+  Admission admission{};
+  {
+    const std::lock_guard one_at_a_time(asking_);
+    admission = hooks_.admit(live);
+  }
+  lock.lock();
+  admitted_ = admission == Admission::go;
+  if (admission == Admission::end) ending_ = true;
+  changed_.notify_all();
+  return admission;
+}
+
+// Where it cannot be told, the supervisor looks again by itself.
+void Loop::tell() const {
+  constexpr uint64_t one = 1;
+  (void)sys::write_all(progress_.get(), std::string_view(reinterpret_cast<const char*>(&one), sizeof one));
+}
+
 void Loop::worker(std::size_t number) {
   std::unique_lock lock(mutex_);
   for (;;) {
     changed_.wait(lock, [this] { return may_begin() || ending_ || stop_.draining() || next_ >= states_.size(); });
     if (!may_begin()) return;
+    // What the supervisor last heard may be old: a disk fills in the time of one sample.
+    if (ask(lock) != Admission::go) {
+      tell();
+      continue;
+    }
+    if (!may_begin()) continue;
     const std::size_t position = next_++;
     // The newest snapshot is that after committed_ positions, this one sees that after position - lag + 1; before the
     // first there is but one.
@@ -45,9 +72,7 @@ void Loop::worker(std::size_t number) {
     --live_;
     states_[position] = step == LoopStep::done ? State::done : State::abandoned;
     if (step == LoopStep::abandoned) ending_ = true;
-    constexpr uint64_t one = 1;
-    // Where it cannot be told, the supervisor looks again by itself.
-    (void)sys::write_all(progress_.get(), std::string_view(reinterpret_cast<const char*>(&one), sizeof one));
+    tell();
     changed_.notify_all();
   }
 }
@@ -88,17 +113,8 @@ Result<void> Loop::supervise() {
     }
     Admission admission = Admission::go;
     if (more) {
-      const std::size_t live = live_;
-      lock.unlock();
-      admission = hooks_.admit(live);
-      lock.lock();
-      if (admission == Admission::end) {
-        ending_ = true;
-        changed_.notify_all();
-        continue;
-      }
-      admitted_ = admission == Admission::go;
-      if (admitted_) changed_.notify_all();
+      admission = ask(lock);
+      if (admission == Admission::end) continue;
     }
     // Nothing is lost between here and the poll: the event descriptor keeps what a worker tells.
     lock.unlock();

@@ -50,8 +50,8 @@ struct LoopHooks {
   // On the caller's thread, positions in order, one at a time. Returns the memory from here on. An error ends the run
   // as `end` does, and the position does not count as committed.
   std::function<Result<LearnedPtr>(std::size_t position)> commit;
-  // On the caller's thread, before samples begin and every second while the answer is wait. `live`: samples that are
-  // worked on.
+  // On any thread, one at a time: before each sample begins, and every second while the answer is wait. `live`: samples
+  // that are worked on.
   std::function<Admission(std::size_t live)> admit;
 };
 
@@ -77,6 +77,8 @@ class Loop {
  private:
   void worker(std::size_t number);
   [[nodiscard]] bool may_begin() const;
+  Admission ask(std::unique_lock<std::mutex>& lock);
+  void tell() const;
   Result<void> supervise();
   bool commit_ready(std::unique_lock<std::mutex>& lock);
 
@@ -87,6 +89,7 @@ class Loop {
   const LoopSettings settings_;
   const LoopHooks hooks_;
 
+  std::mutex asking_;
   mutable std::mutex mutex_;
   std::condition_variable changed_;
   UniqueFd progress_;  // readable when a worker has something to tell

@@ -362,9 +362,7 @@ class Run {
         task.given_patch = patch->second;
       }
       // Also behind an interruption or a judge's error: the agent is not paid twice.
-      if (state && !state->committed && state->stage != SampleState::Stage::judged) {
-        task.earlier_patch_record = state->patch_record;
-      }
+      if (state && state->stage != SampleState::Stage::judged) task.earlier_patch_record = state->patch_record;
       RunServices services = services_;
       bool prewarmed_tried = false;
       services.make_sandbox = [&, position](const Row& of, std::string_view purpose,
@@ -493,7 +491,7 @@ class Run {
     if (auto written = views_->write_checkpoint(checkpoint); !written) log_warning(written.error().message());
   }
 
-  // On the caller's thread; `live`: samples being worked on.
+  // One thread at a time; `live`: samples being worked on.
   Admission admit(std::size_t live) {
     if (journal_fails()) return Admission::end;
     if (const auto disk = sys::disk_space(output_dir()); disk && disk->available < low_disk_bytes) {

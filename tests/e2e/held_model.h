@@ -17,8 +17,8 @@ inline constexpr std::string_view quick = "Be quick.";
 // except those of tasks that say "Be quick.".
 class HeldModel {
  public:
-  explicit HeldModel(std::string patch) : patch_(std::move(patch)) {
-    auto server = HttpServer::start(scope(), {}, [this](const HttpdRequest& request) { return answer(request); });
+  explicit HeldModel(std::string patch, int port = 0) : patch_(std::move(patch)) {
+    auto server = HttpServer::start(scope(), {.port = port}, [this](const auto& request) { return answer(request); });
     EXPECT_TRUE(server) << server.error();
     server_ = *std::move(server);
   }
@@ -26,6 +26,7 @@ class HeldModel {
   HeldModel& operator=(const HeldModel&) = delete;
   ~HeldModel() { release(); }
   [[nodiscard]] std::string url() const { return server_->url() + "/v1"; }
+  [[nodiscard]] int port() const { return server_->port(); }
   // False when so many samples did not come to wait in two minutes.
   bool wait_for(std::size_t count) {
     std::unique_lock lock(mutex_);

@@ -175,7 +175,7 @@ void crash_point(std::string_view name) noexcept {
     ++state().passed[{"crash_point", std::string(name), 0}];
   }
   if (name == hold.first) {
-    append_line(hold.second + ".reached", "");
+    append_line(hold.second + ".reached", "\n");
     while (::access(hold.second.c_str(), F_OK) == 0) ::usleep(2000);
   }
   if (name != crash.first) return;
