@@ -4,10 +4,11 @@
 #   dockerd.sh stop FOLDER      stops it, its containers too, and removes FOLDER and the engine's bridge
 #   dockerd.sh with COMMAND…    runs COMMAND with AWM_TEST_DOCKER_HOST set, and leaves nothing behind. Where it is set already, or where
 #                               no engine can be started, COMMAND runs as it is: its tests say what is missing
+# AWM_DOCKERD_LIVE_RESTORE=true: containers outlive the engine (a containerd that still runs is used again).
 # AWM_DOCKERD_FOLDER: where `with` makes its folder (default $TMPDIR or /tmp; a socket's path is at most 107 characters).
 set -euo pipefail
 
-usage() { sed -n '2,7s/^# \{0,1\}//p' "$0" >&2; exit 2; }
+usage() { sed -n '2,8s/^# \{0,1\}//p' "$0" >&2; exit 2; }
 say() { echo "dockerd.sh: $*" >&2; }
 
 # Name of the engine's bridge, from the folder's name: short enough for the kernel, the same at start and stop.
@@ -39,7 +40,7 @@ start() {
   folder=$(cd "$folder" && pwd)
   [ ${#folder} -le 80 ] || { say "$folder: too long for a socket's path"; return 1; }
   alive "$folder/docker.pid" && { echo "unix://$folder/docker.sock"; return; }
-  rm -f "$folder/docker.sock" "$folder/containerd.sock" "$folder/docker.pid" "$folder/containerd.pid"  # of one that was killed
+  rm -f "$folder/docker.sock" "$folder/docker.pid"  # of one that was killed
   # The engine ends with whoever started it, also when that is killed.
   local with_parent=()
   if [ -n "${AWM_DOCKERD_DIES_WITH_PARENT:-}" ] && setpriv --pdeathsig TERM true 2>/dev/null; then with_parent=(setpriv --pdeathsig TERM); fi
@@ -55,8 +56,11 @@ disabled_plugins = ["io.containerd.grpc.v1.cri"]
 [ttrpc]
   address = "$folder/containerd.ttrpc.sock"
 END
-  "${with_parent[@]}" containerd --config "$folder/containerd.toml" >"$folder/containerd.log" 2>&1 </dev/null 9>&- &
-  echo $! >"$folder/containerd.pid"
+  if ! alive "$folder/containerd.pid"; then
+    rm -f "$folder/containerd.sock" "$folder/containerd.pid"
+    "${with_parent[@]}" containerd --config "$folder/containerd.toml" >"$folder/containerd.log" 2>&1 </dev/null 9>&- &
+    echo $! >"$folder/containerd.pid"
+  fi
   wait_until "[ -S '$folder/containerd.sock' ]" 200 || { say "containerd does not start: $(tail -n 3 "$folder/containerd.log")"; return 1; }
   "${with_parent[@]}" dockerd --config-file "$folder/daemon.json" -H "unix://$folder/docker.sock" --containerd "$folder/containerd.sock" \
     --data-root "$folder/data" --exec-root "$folder/exec" --pidfile "$folder/docker.pid" \

@@ -17,7 +17,7 @@ Deadline within(int seconds) {
 
 }  // namespace
 
-OwnEngine::OwnEngine() {
+OwnEngine::OwnEngine(bool live_restore) : live_restore_(live_restore) {
   if (is_root() && std::system("command -v dockerd containerd >/dev/null 2>&1") == 0) start();
 }
 
@@ -29,7 +29,8 @@ OwnEngine::~OwnEngine() {
 }
 
 int OwnEngine::script(const std::string& what) const {
-  return std::system(("'" AWM_SOURCE_DIR "/scripts/dockerd.sh' " + what + " '" + (folder_ / "e") + "' >/dev/null 2>'" +
+  return std::system((std::string(live_restore_ ? "AWM_DOCKERD_LIVE_RESTORE=true " : "") +
+                      "'" AWM_SOURCE_DIR "/scripts/dockerd.sh' " + what + " '" + (folder_ / "e") + "' >/dev/null 2>'" +
                       (folder_ / "log") + "' </dev/null")
                          .c_str());
 }
@@ -79,6 +80,7 @@ void OwnEngine::shut_down() {
   const auto pid = std::atoi(read_text(folder_ / "e/docker.pid").c_str());
   EXPECT_EQ(::kill(pid, SIGTERM), 0);
   EXPECT_TRUE(eventually([&] { return !path_exists(folder_ / "e/docker.pid"); }, std::chrono::seconds(60)));
+  if (live_restore_) return;
   EXPECT_EQ(std::system(("kill $(cat '" + (folder_ / "e/containerd.pid") + "')").c_str()), 0);
 }
 

@@ -11,7 +11,8 @@ namespace awm::testing {
 
 class OwnEngine {
  public:
-  OwnEngine();
+  // `live_restore`: containers outlive the engine, as many servers have it.
+  explicit OwnEngine(bool live_restore = false);
   OwnEngine(const OwnEngine&) = delete;
   OwnEngine& operator=(const OwnEngine&) = delete;
   ~OwnEngine();
@@ -27,7 +28,7 @@ class OwnEngine {
 
   // Ends dockerd and containerd as a crash would; their containers' streams end with them.
   void kill() const;
-  // Politely, as `systemctl stop docker` does.
+  // Politely, as `systemctl stop docker` does; its containerd runs on where containers outlive it.
   void shut_down();
   // After kill() or shut_down(): the same engine, with what it had on disk.
   void start_again();
@@ -38,6 +39,7 @@ class OwnEngine {
   void start();
 
   TestFolder folder_;
+  bool live_restore_ = false;
   bool started_ = false;
   std::unique_ptr<Engine> engine_;
 };

@@ -22,6 +22,7 @@ std::size_t containers_of_awm(const Engine& engine) {
 
 class EngineOfARun : public ::testing::Test {
  protected:
+  explicit EngineOfARun(bool live_restore = false) : own_(live_restore) {}
   void SetUp() override {
     REQUIRE_OWN_ENGINE(own_);
     image_ = own_.import_test_image();
@@ -149,6 +150,46 @@ TEST_F(EngineOfARun, RestartedUnderEightSamplesIsMadeUpForByAFreshTry) {
   for (const auto& [id, line] : outcome.results) EXPECT_EQ(verdict(outcome, id), "PASS") << id;
   EXPECT_EQ(outcome.results.size(), 8U);
   EXPECT_TRUE(testing::eventually([&] { return containers_of_awm(own_.engine()) == 0; }));
+}
+
+class EngineWithLiveRestore : public EngineOfARun {
+ protected:
+  EngineWithLiveRestore() : EngineOfARun(true) {}
+};
+
+// Then the containers live on, and nobody speaks to them any more.
+TEST_F(EngineWithLiveRestore, RestartedUnderEightSamplesIsMadeUpForByAFreshTryAndLeavesNothing) {
+  const Samples samples(*bench_, 0, 8);
+  HeldModel model(samples.patch());
+  begin(samples, model, {"--workers", "8"});
+  ASSERT_TRUE(model.wait_for(8));
+  own_.shut_down();
+  own_.start_again();
+  model.release();
+  const auto& outcome = finish();
+  EXPECT_EQ(outcome.status, ExitStatus::exited(0)) << outcome.output;
+  for (const auto& [id, line] : outcome.results) EXPECT_EQ(verdict(outcome, id), "PASS") << id;
+  EXPECT_EQ(outcome.results.size(), 8U);
+  EXPECT_TRUE(testing::eventually([&] { return containers_of_awm(own_.engine()) == 0; }));
+}
+
+TEST_F(EngineOfARun, WhoseContainersAreKilledOrRemovedGivesTheirSamplesAFreshTry) {
+  const Samples samples(*bench_, 0, 3);
+  HeldModel model(samples.patch());
+  begin(samples, model, {"--workers", "3"});
+  ASSERT_TRUE(model.wait_for(3));
+  const auto live = list_containers(own_.engine(), {std::string(label_prefix) + "run"}, Deadline::in(Seconds{60}));
+  ASSERT_TRUE(live) << live.error();
+  ASSERT_EQ(live->size(), 3U);
+  EXPECT_TRUE(own_.engine().call("POST", "/containers/" + live->at(0).id + "/kill", "", Deadline::in(Seconds{60})));
+  EXPECT_TRUE(remove_container(own_.engine(), live->at(1).id, Deadline::in(Seconds{60})));
+  model.release();
+  const auto& outcome = finish();
+  EXPECT_EQ(outcome.status, ExitStatus::exited(0)) << outcome.output;
+  for (const auto& [id, line] : outcome.results) EXPECT_EQ(verdict(outcome, id), "PASS") << id;
+  EXPECT_EQ(outcome.results.size(), 3U);
+  EXPECT_THAT(outcome.output, HasSubstr("nothing leaked"));
+  EXPECT_EQ(containers_of_awm(own_.engine()), 0U);
 }
 
 TEST_F(EngineOfARun, OfAKilledProgramKeepsNoneOfItsEightContainers) {
