@@ -71,11 +71,7 @@ std::optional<Completion> Controller::ask() {
       if (outcome_.iterations == 0) outcome_.first_prompt_tokens = answer->usage.prompt_tokens;
       ++outcome_.iterations;
       if (settings_.on_iteration) settings_.on_iteration(outcome_.iterations);
-      outcome_.usage.prompt_tokens += answer->usage.prompt_tokens;
-      outcome_.usage.completion_tokens += answer->usage.completion_tokens;
-      outcome_.usage.cached_tokens += answer->usage.cached_tokens;
-      outcome_.usage.reasoning_tokens += answer->usage.reasoning_tokens;
-      outcome_.usage.reported = outcome_.usage.reported || answer->usage.reported;
+      outcome_.usage += answer->usage;
       outcome_.cost += answer->cost;
       outcome_.cost_known = outcome_.cost_known && answer->cost_known;
       return *std::move(answer);
@@ -172,7 +168,7 @@ std::string Controller::metrics() const {
   tokens["prompt_tokens"] = outcome_.usage.prompt_tokens;
   tokens["completion_tokens"] = outcome_.usage.completion_tokens;
   tokens["cache_read_tokens"] = outcome_.usage.cached_tokens;
-  tokens["cache_write_tokens"] = 0;
+  tokens["cache_write_tokens"] = outcome_.usage.cache_write_tokens;
   tokens["context_window"] = context_window_;
   tokens["per_turn_token"] = 0;
   tokens["response_id"] = "";

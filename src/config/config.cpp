@@ -220,6 +220,7 @@ LlmConfig to_llm_config(const ConfigFile& file, const std::string& section, cons
   take(chosen, "seed", config.seed);
   take(chosen, "reasoning_effort", config.reasoning_effort);
   take(chosen, "native_tool_calling", config.native_tool_calling);
+  take(chosen, "disable_stop_word", config.disable_stop_word);
   take_text(chosen, "completion_kwargs", config.completion_kwargs);
   take_text(chosen, "safety_settings", config.safety_settings);
   take(chosen, "timeout", config.timeout);

@@ -81,7 +81,7 @@ constexpr auto llm_keys = std::to_array<KeyRule>({
     {.name = "reasoning_effort", .use = used},
     {.name = "native_tool_calling", .kind = boolean, .use = used},
     {.name = "disable_vision", .kind = boolean},
-    {.name = "disable_stop_word", .kind = boolean},
+    {.name = "disable_stop_word", .kind = boolean, .use = used},
     {.name = "completion_kwargs", .kind = table, .use = used, .secret = true},
     {.name = "timeout", .kind = integer, .use = used, .minimum = 0},
     {.name = "num_retries", .kind = integer, .use = used, .minimum = 0},

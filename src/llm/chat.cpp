@@ -7,6 +7,7 @@
 
 #include "base/json.h"
 #include "base/text.h"
+#include "llm/text_tools.h"
 
 namespace awm {
 namespace {
@@ -101,6 +102,22 @@ std::string_view members_of(std::string_view object) {
   return trim(text.substr(1, text.size() - 2));
 }
 
+// Gemini 2.5 Pro thinks long about every step unless it is given a budget; this is the smallest that it takes, and what
+// OpenHands gives it. False: nobody says how this server is told.
+bool set_thinking_budget(Json& members, const std::string& provider) {
+  constexpr int tokens = 128;
+  if (provider == "gemini") {
+    members["extra_body"] = Json{{"google", {{"thinking_config", {{"thinking_budget", tokens}}}}}};
+  } else if (provider == "openrouter") {
+    members["reasoning"] = Json{{"max_tokens", tokens}};
+  } else if (provider == "litellm_proxy" || provider == "openhands") {
+    members["thinking"] = Json{{"type", "enabled"}, {"budget_tokens", tokens}};
+  } else {
+    return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 void append_json_string(std::string& out, std::string_view text) {
@@ -120,17 +137,22 @@ Result<std::shared_ptr<const ChatParameters>> ChatParameters::create(const LlmCo
   made->flags_ = endpoint.flags;
   made->max_message_chars_ = static_cast<std::size_t>(std::max<int64_t>(0, config.max_message_chars));
   const auto& provider = endpoint.service.provider;
-  made->cache_marks_ = config.caching_prompt && endpoint.claude &&
+  made->cache_marks_ = config.caching_prompt && endpoint.features.prompt_cache &&
                        (provider == "openrouter" || provider == "litellm_proxy" || provider == "openhands");
   Json members = Json::object();
-  if (!endpoint.reasoning_model) {
+  if (!endpoint.features.reasons) {
     if (config.temperature) members["temperature"] = *config.temperature;
     // Anthropic's newer models take one of the two, and 1 is what they do anyway.
-    if (config.top_p && !(endpoint.claude && *config.top_p >= 1)) members["top_p"] = *config.top_p;
+    const bool second = endpoint.features.one_of_two && config.temperature;
+    if (config.top_p && !second && !(endpoint.claude && *config.top_p >= 1)) members["top_p"] = *config.top_p;
   }
   if (config.top_k) members["top_k"] = *config.top_k;
   if (config.seed) members["seed"] = *config.seed;
-  if (!config.reasoning_effort.empty()) {
+  const bool little =
+      config.reasoning_effort.empty() || config.reasoning_effort == "low" || config.reasoning_effort == "none";
+  if (endpoint.features.thinks_at_length && little && set_thinking_budget(members, provider)) {
+    // Said in tokens.
+  } else if (!config.reasoning_effort.empty()) {
     if (endpoint.has(reasoning_object)) {
       members["reasoning"] = Json::object({{"effort", config.reasoning_effort}});
     } else {
@@ -147,6 +169,8 @@ Result<std::shared_ptr<const ChatParameters>> ChatParameters::create(const LlmCo
     AWM_TRY(auto settings, parse_json(config.safety_settings, "safety_settings"));
     members["safety_settings"] = std::move(settings);
   }
+  made->text_tools_ = config.native_tool_calling == false;
+  made->stop_ = made->text_tools_ && endpoint.features.stop_words && !config.disable_stop_word;
   if (endpoint.has(usage_include)) members["usage"] = Json::object({{"include", true}});
   if (!config.completion_kwargs.empty()) {
     AWM_TRY(auto given, parse_json(config.completion_kwargs, "completion_kwargs"));
@@ -169,8 +193,45 @@ Result<std::shared_ptr<const ChatParameters>> ChatParameters::create(const LlmCo
   return std::shared_ptr<const ChatParameters>(std::move(made));
 }
 
-std::string ChatParameters::body(const CompletionRequest& request, bool stream,
-                                 const std::set<std::string>& refused) const {
+bool ChatParameters::has_member(std::string_view name) const {
+  return std::ranges::any_of(members_, [&](const auto& member) { return member.first == name; });
+}
+
+std::optional<double> ChatParameters::temperature() const {
+  const auto found =
+      std::ranges::find(members_, std::string_view("temperature"), &std::pair<std::string, std::string>::first);
+  if (found == members_.end()) return std::nullopt;
+  const auto value = parse_json(found->second, "temperature");
+  return value && value->is_number() ? std::optional<double>(value->get<double>()) : std::nullopt;
+}
+
+// What of a tool's output goes to the model: all, or its two ends, made in `kept`.
+std::string_view ChatParameters::cut(const Message& message, std::string& kept) const {
+  const std::string_view content = message.content;
+  if (message.role != Role::tool || max_message_chars_ == 0 || content.size() <= max_message_chars_) return content;
+  if (utf8_length(to_valid_utf8(content)) <= max_message_chars_ + cut_note.size()) return content;
+  kept = truncate_middle(to_valid_utf8(content), max_message_chars_, cut_note);
+  return kept;
+}
+
+std::string ChatParameters::body(const CompletionRequest& request, bool stream, const std::set<std::string>& refused,
+                                 std::optional<double> temperature) const {
+  const auto is_result = [](const Message& message) { return message.role == Role::tool; };
+  if (!text_tools_ || (request.tools.empty() && std::ranges::none_of(request.messages, is_result))) {
+    return write(request, stream, refused, temperature, false);
+  }
+  std::vector<Message> whole(request.messages.begin(), request.messages.end());
+  std::string kept;
+  for (Message& message : whole) message.content = std::string(cut(message, kept));
+  const auto told = messages_without_calls(whole, request.tools);
+  CompletionRequest asked = request;
+  asked.messages = told;
+  asked.tools = {};
+  return write(asked, stream, refused, temperature, stop_ && !request.tools.empty());
+}
+
+std::string ChatParameters::write(const CompletionRequest& request, bool stream, const std::set<std::string>& refused,
+                                  std::optional<double> temperature, bool stop) const {
   std::size_t size = 1024;
   for (const auto& message : request.messages) {
     size += 256 + message.content.size() + message.content.size() / 16 + message.reasoning.size() +
@@ -204,13 +265,8 @@ std::string ChatParameters::body(const CompletionRequest& request, bool stream,
     out += "{\"role\":\"";
     out += to_string(message.role);
     out += "\",\"content\":";
-    std::string cut;
-    std::string_view content = message.content;
-    if (message.role == Role::tool && max_message_chars_ > 0 && content.size() > max_message_chars_ &&
-        utf8_length(to_valid_utf8(content)) > max_message_chars_ + cut_note.size()) {
-      cut = truncate_middle(to_valid_utf8(content), max_message_chars_, cut_note);
-      content = cut;
-    }
+    std::string kept;
+    const std::string_view content = cut(message, kept);
     if (content.empty() && message.role == Role::assistant && !message.tool_calls.empty()) {
       out += "null";
     } else if (!content.empty() && std::ranges::find(marked, &message) != marked.end()) {
@@ -294,7 +350,12 @@ std::string ChatParameters::body(const CompletionRequest& request, bool stream,
     out += ',';
     append_json_string(out, name);
     out += ':';
-    out += value;
+    out += temperature && name == "temperature" ? dump_json(Json(*temperature)) : value;
+  }
+  if (stop && !refused.contains("stop") && !has_member("stop")) {
+    out += ",\"stop\":[";
+    append_json_string(out, text_tools_stop);
+    out += ']';
   }
   // A limit refused by one name has another.
   if (!max_tokens_.empty()) {
@@ -302,7 +363,7 @@ std::string ChatParameters::body(const CompletionRequest& request, bool stream,
     const bool new_name = refused.contains("max_completion_tokens");
     if (old_name != new_name) {
       const std::string_view other = old_name ? "max_completion_tokens" : "max_tokens";
-      if (std::ranges::none_of(members_, [&](const auto& member) { return member.first == other; })) {
+      if (!has_member(other)) {
         out += ",\"";
         out += other;
         out += "\":";

@@ -57,7 +57,12 @@ Usage usage_of(const Json* usage) {
   out.completion_tokens = count_at(*usage, "completion_tokens");
   if (const auto* details = find_member(*usage, "prompt_tokens_details")) {
     out.cached_tokens = count_at(*details, "cached_tokens");
+    // OpenRouter, LiteLLM's proxy.
+    for (const char* key : {"cache_write_tokens", "cache_creation_tokens"}) {
+      if (out.cache_write_tokens == 0) out.cache_write_tokens = count_at(*details, key);
+    }
   }
+  if (out.cache_write_tokens == 0) out.cache_write_tokens = count_at(*usage, "cache_creation_input_tokens");
   // DeepSeek, Moonshot, Anthropic behind LiteLLM.
   for (const char* key : {"prompt_cache_hit_tokens", "cached_tokens", "cache_read_input_tokens"}) {
     if (out.cached_tokens == 0) out.cached_tokens = count_at(*usage, key);
@@ -66,6 +71,7 @@ Usage usage_of(const Json* usage) {
     out.reasoning_tokens = count_at(*details, "reasoning_tokens");
   }
   out.cached_tokens = std::min(out.cached_tokens, out.prompt_tokens);
+  out.cache_write_tokens = std::min(out.cache_write_tokens, out.prompt_tokens - out.cached_tokens);
   return out;
 }
 
@@ -131,7 +137,9 @@ ChatResult read_parsed(const Json& answer, std::string raw, const HttpResponse& 
         !said.empty() && string_or(answer, "object", "") == "error") {
       return std::unexpected(failure_in_band(answer, response.headers));
     }
-    return std::unexpected(malformed("the answer has no choice in it"));
+    CallFailure failure = malformed("the answer has no choice in it");
+    failure.no_choice = true;
+    return std::unexpected(std::move(failure));
   }
   const Json& choice = choices->front();
   if (const auto* error = find_member(choice, "error"); error != nullptr && !error->is_null()) {

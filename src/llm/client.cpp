@@ -13,6 +13,7 @@
 #include "llm/provider.h"
 #include "llm/retry.h"
 #include "llm/shared.h"
+#include "llm/text_tools.h"
 #include "os/file.h"
 #include "os/log.h"
 #include "os/sys.h"
@@ -78,6 +79,7 @@ class HttpLlm final : public Llm {
   std::optional<LlmError> stopped(int tries) const;
   LlmError error_of(CallFailure failure, int tries) const;
   CallFailure failure_of(const Error& error) const;
+  void tell_retry(const LlmRetry& retry) const noexcept;
   void price(Completion& completion);
   void log_completion(const std::string& body, const LlmResult& result, const CompletionRequest& request) const;
   [[nodiscard]] std::string who() const { return config_.model + " at " + url_for_people(endpoint_.service.base_url); }
@@ -260,6 +262,7 @@ LlmResult HttpLlm::complete(const CompletionRequest& request) {
   int tries = 0;
   int uncounted = 0;
   int learnt = 0;
+  std::optional<double> warmer;
   std::vector<uint64_t> answers;  // of each key, when this call last looked
   answers.reserve(keys_.size());
   for (const auto& key : keys_) answers.push_back(shared.answers(key));
@@ -301,6 +304,10 @@ LlmResult HttpLlm::complete(const CompletionRequest& request) {
     shared.end_call(key, answer.has_value());
 
     if (answer) {
+      if (config_.native_tool_calling == false && answer->message.tool_calls.empty() &&
+          take_call_from_text(answer->message, request.tools, answer->id)) {
+        answer->finish_reason = "tool_calls";
+      }
       answer->latency = latency;
       answer->attempts = tries;
       price(*answer);
@@ -308,11 +315,7 @@ LlmResult HttpLlm::complete(const CompletionRequest& request) {
         const std::lock_guard lock(mutex_);
         ++totals_.calls;
         totals_.cost += answer->cost;
-        totals_.usage.prompt_tokens += answer->usage.prompt_tokens;
-        totals_.usage.completion_tokens += answer->usage.completion_tokens;
-        totals_.usage.cached_tokens += answer->usage.cached_tokens;
-        totals_.usage.reasoning_tokens += answer->usage.reasoning_tokens;
-        totals_.usage.reported = totals_.usage.reported || answer->usage.reported;
+        totals_.usage += answer->usage;
       }
       return give_back(*std::move(answer));
     }
@@ -335,7 +338,7 @@ LlmResult HttpLlm::complete(const CompletionRequest& request) {
             fmt::format("{} does not take {}: it is left out from now on", config_.model, failure.refused_parameter));
       }
       refused = shared.refused_parameters();
-      body = parameters_->body(request, stream, refused);
+      body = parameters_->body(request, stream, refused, warmer);
       continue;
     }
     const bool key_is_bad = failure.kind == LlmFailure::authentication || failure.kind == LlmFailure::out_of_credit;
@@ -367,10 +370,26 @@ LlmResult HttpLlm::complete(const CompletionRequest& request) {
     } else if (!failure.again || tries >= policy_.tries) {
       return give_back(std::unexpected(error_of(std::move(failure), tries)));
     }
+    const std::string cause = error_of(failure, 1).error.cause;
     log_info(fmt::format("{}: {}: try {} of {} in {}", request.sample_id.empty() ? config_.name : request.sample_id,
-                         error_of(failure, 1).error.cause, tries + 1, policy_.tries, human_seconds(wait.count())));
+                         cause, tries + 1, policy_.tries, human_seconds(wait.count())));
+    tell_retry({.tries = tries, .allowed = policy_.tries, .wait = wait, .kind = failure.kind, .cause = cause});
+    if (failure.no_choice && !warmer && parameters_->temperature() == 0) {
+      // Asked the same way, a model that has nothing to say at temperature 0 has nothing to say again.
+      warmer = 1.0;
+      body = parameters_->body(request, stream, refused, warmer);
+    }
     // After a rate limit it is the key that waits, and which of them is free first is found above.
     if (failure.kind != LlmFailure::rate_limit && wait.count() > 0) (void)session_->sleep_until(Deadline::in(wait));
+  }
+}
+
+void HttpLlm::tell_retry(const LlmRetry& retry) const noexcept {
+  if (!config_.on_retry) return;
+  try {
+    config_.on_retry(retry);
+  } catch (...) {
+    // A listener that fails harms no call.
   }
 }
 
@@ -460,11 +479,11 @@ bool same_service(const LlmConfig& a, const LlmConfig& b) {
   const auto all = [](const LlmConfig& c) {
     return std::tie(c.model, c.api_keys, c.base_url, c.api_version, c.custom_llm_provider, c.ollama_base_url,
                     c.temperature, c.top_p, c.top_k, c.seed, c.reasoning_effort, c.native_tool_calling,
-                    c.completion_kwargs, c.safety_settings, c.timeout, c.num_retries, c.retry_min_wait,
-                    c.retry_max_wait, c.retry_multiplier, c.max_input_tokens, c.max_output_tokens, c.max_message_chars,
-                    c.input_cost_per_token, c.output_cost_per_token, c.drop_params, c.modify_params, c.caching_prompt,
-                    c.log_completions, c.log_completions_folder, c.openrouter_site_url, c.openrouter_app_name,
-                    c.stream);
+                    c.disable_stop_word, c.completion_kwargs, c.safety_settings, c.timeout, c.num_retries,
+                    c.retry_min_wait, c.retry_max_wait, c.retry_multiplier, c.max_input_tokens, c.max_output_tokens,
+                    c.max_message_chars, c.input_cost_per_token, c.output_cost_per_token, c.drop_params,
+                    c.modify_params, c.caching_prompt, c.log_completions, c.log_completions_folder,
+                    c.openrouter_site_url, c.openrouter_app_name, c.stream);
   };
   return all(a) == all(b);
 }
@@ -497,10 +516,6 @@ Result<std::unique_ptr<Llm>> make_llm(const LlmConfig& config, HttpClient& http,
     if (key.size() >= shortest_secret) log_hide_secret(key);
   }
   if (keys.empty()) keys.emplace_back();
-  if (config.native_tool_calling == false) {
-    log_warning(fmt::format("[{}] native_tool_calling = false is not done here: {} is told of its tools natively",
-                            config.name, config.model));
-  }
   return std::make_unique<HttpLlm>(config, std::move(endpoint), std::move(parameters), std::move(keys), http, stop,
                                    scope);
 }

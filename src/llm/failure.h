@@ -26,6 +26,7 @@ struct CallFailure {
   std::optional<Seconds> retry_after{};
   std::optional<int64_t> context_limit{};
   std::string refused_parameter{};  // a request's field that this model does not take; "" none
+  bool no_choice = false;           // a whole answer, and nothing in it to choose
 };
 
 using HeaderList = std::vector<std::pair<std::string, std::string>>;  // names in lower case

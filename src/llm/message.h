@@ -42,9 +42,21 @@ struct ToolSpec {
 struct Usage {
   int64_t prompt_tokens = 0;
   int64_t completion_tokens = 0;
-  int64_t cached_tokens = 0;     // part of prompt_tokens
-  int64_t reasoning_tokens = 0;  // part of completion_tokens
-  bool reported = false;         // false: the server said nothing of it
+  int64_t cached_tokens = 0;       // part of prompt_tokens: read from the provider's cache
+  int64_t cache_write_tokens = 0;  // part of prompt_tokens: written into it
+  int64_t reasoning_tokens = 0;    // part of completion_tokens
+  bool reported = false;           // false: the server said nothing of it
+
+  // The sum of both; reported when one of them was.
+  Usage& operator+=(const Usage& other) {
+    prompt_tokens += other.prompt_tokens;
+    completion_tokens += other.completion_tokens;
+    cached_tokens += other.cached_tokens;
+    cache_write_tokens += other.cache_write_tokens;
+    reasoning_tokens += other.reasoning_tokens;
+    reported = reported || other.reported;
+    return *this;
+  }
 };
 
 struct Completion {

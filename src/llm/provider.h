@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -20,6 +21,15 @@ class LlmShared;  // what all Llms of one configuration know together: which key
                   // model, which parameters it refuses
 std::shared_ptr<LlmShared> make_llm_shared(Seconds info_again = Seconds(60));
 
+// A try that failed and will be made again.
+struct LlmRetry {
+  int tries = 1;    // that failed so far
+  int allowed = 1;  // in all
+  Seconds wait{0};  // before the next
+  LlmFailure kind = LlmFailure::server;
+  std::string cause{};  // for a person; holds no key
+};
+
 // One [llm] section, resolved. The names are OpenHands'; what unset means is said where it is not "not sent".
 struct LlmConfig {
   std::string name = "llm";             // of the section: for messages
@@ -36,9 +46,10 @@ struct LlmConfig {
   std::optional<double> top_k{};
   std::optional<int64_t> seed{};
   std::string reasoning_effort{};
-  std::optional<bool> native_tool_calling{};
-  std::string completion_kwargs{};  // JSON object merged into the request; "": none
-  std::string safety_settings{};    // JSON list, for gemini and mistral; "": none
+  std::optional<bool> native_tool_calling{};  // false: tools are told in words and calls read from them (text_tools.h)
+  bool disable_stop_word = false;             // then: the end of a call is not sent as "stop"
+  std::string completion_kwargs{};            // JSON object merged into the request; "": none
+  std::string safety_settings{};              // JSON list, for gemini and mistral; "": none
 
   int64_t timeout = 0;          // seconds for one try; 0: 1200
   int num_retries = 5;          // tries in all; 0 counts as 1
@@ -62,9 +73,13 @@ struct LlmConfig {
 
   std::optional<bool> stream{};  // unset: not streamed
 
+  // Told of each try that failed and is made again, before the wait, on the thread of the call. What it
+  // throws is passed over. Unset: only the log is told.
+  std::function<void(const LlmRetry&)> on_retry{};
+
   std::shared_ptr<LlmShared> shared = make_llm_shared();  // copies of a configuration share it
 
-  // Do they ask the same of the same server? `shared`, `name` and `key_source` aside.
+  // Do they ask the same of the same server? `shared`, `on_retry`, `name` and `key_source` aside.
   friend bool same_service(const LlmConfig& a, const LlmConfig& b);
 };
 

@@ -88,11 +88,7 @@ LlmTotals LlmRegistry::totals() const {
     all.calls += totals.calls;
     all.retries += totals.retries;
     all.cost += totals.cost;
-    all.usage.prompt_tokens += totals.usage.prompt_tokens;
-    all.usage.completion_tokens += totals.usage.completion_tokens;
-    all.usage.cached_tokens += totals.usage.cached_tokens;
-    all.usage.reasoning_tokens += totals.usage.reasoning_tokens;
-    all.usage.reported = all.usage.reported || totals.usage.reported;
+    all.usage += totals.usage;
   }
   return all;
 }

@@ -1,6 +1,9 @@
 #include "llm/service.h"
 
+#include <algorithm>
 #include <array>
+#include <initializer_list>
+#include <string>
 
 #include "base/text.h"
 #include "os/sys.h"
@@ -8,7 +11,7 @@
 namespace awm {
 namespace {
 
-constexpr std::string_view default_azure_version = "2024-10-21";
+constexpr std::string_view default_azure_version = "2024-12-01-preview";
 
 constexpr auto rules = std::to_array<ProviderRule>({
     {"openai", "https://api.openai.com/v1", "OPENAI_API_KEY", "OPENAI_BASE_URL,OPENAI_API_BASE",
@@ -109,15 +112,6 @@ std::string_view family_of(std::string_view model) {
   return {};
 }
 
-bool takes_no_temperature(std::string_view model) {
-  std::string name = to_lower_ascii(model.substr(model.rfind('/') + 1));
-  if (const auto variant = name.find(':'); variant != std::string::npos) name.resize(variant);
-  for (const std::string_view family : {"o1", "o3", "o4"}) {
-    if (name == family || name.starts_with(std::string(family) + "-")) return true;
-  }
-  return name.starts_with("gpt-5") && !contains(name, "-chat");
-}
-
 std::string without_slash(std::string url) {
   while (url.ends_with('/')) url.pop_back();
   return url;
@@ -148,6 +142,31 @@ std::span<const ProviderRule> provider_rules() {
   return rules;
 }
 
+ModelFeatures model_features(std::string_view model) {
+  model = trim(model);
+  std::string name = to_lower_ascii(model.substr(model.rfind('/') + 1));
+  if (const auto variant = name.find(':'); variant != std::string::npos) name.resize(variant);
+  if (name.ends_with("-gguf")) name.resize(name.size() - 5);
+  const bool claude = contains(name, "claude");
+  // "claude-sonnet-4.5" at OpenRouter is Anthropic's "claude-sonnet-4-5".
+  if (claude) std::ranges::replace(name, '.', '-');
+  const auto family = [&](std::string_view wanted) {
+    return name.starts_with(wanted) && (name.size() == wanted.size() || name[wanted.size()] == '-');
+  };
+  const auto any = [&](std::initializer_list<std::string_view> names) { return std::ranges::any_of(names, family); };
+
+  ModelFeatures features;
+  const bool small_gemini = contains(name, "-lite") || contains(name, "-image");
+  features.reasons = any({"o1", "o3", "o4", "deepseek-r1-0528", "claude-sonnet-4-5", "claude-haiku-4-5"}) ||
+                     (name.starts_with("gpt-5") && !contains(name, "-chat")) ||
+                     (any({"gemini-2.5-pro", "gemini-2.5-flash"}) && !small_gemini);
+  features.one_of_two = any({"claude-opus-4-1", "claude-opus-4-5"});
+  features.prompt_cache = claude;
+  features.stop_words = !any({"o1", "deepseek-r1-0528"}) && name != "grok-4-0709" && name != "grok-code-fast-1";
+  features.thinks_at_length = family("gemini-2.5-pro");
+  return features;
+}
+
 std::string key_from_environment(std::string_view key_variables) {
   return first_variable(key_variables);
 }
@@ -165,7 +184,7 @@ Result<Endpoint> find_endpoint(const LlmConfig& config) {
   if (!prefix.empty() && prefix == written) endpoint.service.model = model.substr(slash + 1);
   if (prefix.empty() && config.base_url.empty()) prefix = family_of(model);
 
-  std::string base = config.base_url;
+  std::string base(trim(config.base_url));
   const ProviderRule* rule = nullptr;
   if (!prefix.empty()) {
     rule = find_rule(prefix);
@@ -242,7 +261,7 @@ Result<Endpoint> find_endpoint(const LlmConfig& config) {
     if (!site.empty()) endpoint.headers.push_back("HTTP-Referer: " + site);
     endpoint.headers.push_back("X-Title: " + (name.empty() ? std::string("awm") : name));
   }
-  endpoint.reasoning_model = takes_no_temperature(endpoint.service.model);
+  endpoint.features = model_features(endpoint.service.model);
   const std::string lower = to_lower_ascii(endpoint.service.model);
   endpoint.claude = contains(lower, "claude") || endpoint.service.provider == "anthropic";
   endpoint.loopback = is_loopback_url(base);

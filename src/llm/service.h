@@ -38,14 +38,25 @@ struct ProviderRule {
 
 std::span<const ProviderRule> provider_rules();
 
+// What a model's name tells of it, as far as it changes what is sent. Source: OpenHands' model_features and llm (0.62).
+struct ModelFeatures {
+  bool reasons = false;           // thinks by itself: takes no temperature and no top_p
+  bool one_of_two = false;        // takes temperature or top_p, not both
+  bool prompt_cache = false;      // caches a prompt up to a mark in it
+  bool stop_words = true;         // takes "stop"
+  bool thinks_at_length = false;  // Gemini 2.5 Pro: thinks about every step unless given a budget
+};
+// `model`: with prefixes or without, any case, a variant (":free") and "-gguf" at its end aside.
+ModelFeatures model_features(std::string_view model);
+
 // A service with all that calls need.
 struct Endpoint {
   LlmService service;
   uint32_t flags = 0;
   std::string chat_url;
   std::vector<std::string> headers;  // beside the key's and the content type
-  bool reasoning_model = false;      // takes no temperature and no top_p
-  bool claude = false;               // an Anthropic model, behind whichever server
+  ModelFeatures features;
+  bool claude = false;  // an Anthropic model, behind whichever server
   bool loopback = false;
 
   [[nodiscard]] bool has(DialectFlag flag) const { return (flags & flag) != 0; }

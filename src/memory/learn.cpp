@@ -125,12 +125,7 @@ class Learning {
     ++outcome_.cost.calls;
     if (result) {
       exchange.answer = to_valid_utf8(result->message.content);
-      auto& usage = outcome_.cost.usage;
-      usage.prompt_tokens += result->usage.prompt_tokens;
-      usage.completion_tokens += result->usage.completion_tokens;
-      usage.cached_tokens += result->usage.cached_tokens;
-      usage.reasoning_tokens += result->usage.reasoning_tokens;
-      usage.reported = usage.reported || result->usage.reported;
+      outcome_.cost.usage += result->usage;
       outcome_.cost.cost += result->cost;
       if (!result->cost_known) ++outcome_.cost.calls_without_price;
     } else {
@@ -347,11 +342,7 @@ class Learning {
 
 LearnCost& LearnCost::operator+=(const LearnCost& other) {
   calls += other.calls;
-  usage.prompt_tokens += other.usage.prompt_tokens;
-  usage.completion_tokens += other.usage.completion_tokens;
-  usage.cached_tokens += other.usage.cached_tokens;
-  usage.reasoning_tokens += other.usage.reasoning_tokens;
-  usage.reported = usage.reported || other.usage.reported;
+  usage += other.usage;
   cost += other.cost;
   calls_without_price += other.calls_without_price;
   return *this;

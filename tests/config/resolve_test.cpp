@@ -39,6 +39,54 @@ TEST(ResolveTest, ANamedSectionInheritsAndSaysWhat) {
                        "retry_max_wait, retry_min_wait, retry_multiplier, safety_settings"));
 }
 
+TEST(ResolveTest, SectionsTakeFromTheBaseWhatTheyDoNotSay) {
+  const auto file = parsed(R"([core]
+workspace_base = "./workspace"
+[llm]
+model = "openai/base"
+api_key = "base-api-key"
+num_retries = 3
+[llm.custom1]
+model = "openai/one"
+api_key = "one-api-key"
+[llm.custom2]
+model = "openai/two"
+api_key = "two-api-key"
+num_retries = 5
+[llm.draft_editor]
+)");
+  const auto told = [&](const char* section) {
+    const auto llm = resolved(file, {.llm_config = section}).llm;
+    return llm.model + " " + join(llm.api_keys, ",") + " " + std::to_string(llm.num_retries);
+  };
+  EXPECT_EQ(told("llm"), "openai/base base-api-key 3");
+  EXPECT_EQ(told("custom1"), "openai/one one-api-key 3");
+  EXPECT_EQ(told("custom2"), "openai/two two-api-key 5");
+  EXPECT_EQ(told("draft_editor"), "openai/base base-api-key 3");
+  EXPECT_THAT(refused(file, {.llm_config = "custom3"}), HasSubstr("no such section"));
+}
+
+TEST(ResolveTest, ASectionWithoutABaseHasTheDefaults) {
+  const auto file = parsed("[llm.custom_only]\nmodel = \"openai/only\"\napi_key = \"only-api-key\"\n");
+  const auto llm = resolved(file, {.llm_config = "custom_only"}).llm;
+  EXPECT_EQ(llm.model, "openai/only");
+  EXPECT_THAT(llm.api_keys, ElementsAre("only-api-key"));
+  EXPECT_EQ(llm.num_retries, 5);
+  EXPECT_EQ(llm.temperature, 0.0);
+  EXPECT_EQ(llm.reasoning_effort, "");
+  EXPECT_EQ(llm.top_k, std::nullopt);
+}
+
+TEST(ResolveTest, ToolsInWordsAreTakenFromTheFile) {
+  const auto file =
+      parsed("[llm]\nnative_tool_calling = false\ndisable_stop_word = true\nreasoning_effort = \"medium\"\n");
+  const auto llm = resolved(file).llm;
+  EXPECT_EQ(llm.native_tool_calling, false);
+  EXPECT_TRUE(llm.disable_stop_word);
+  EXPECT_EQ(llm.reasoning_effort, "medium");
+  EXPECT_FALSE(resolved(parsed("[llm]\n")).llm.native_tool_calling);
+}
+
 TEST(ResolveTest, ASectionIsNamedInAnyOfItsForms) {
   for (const auto* name : {"kimi-k2", "llm.kimi-k2", "[llm.kimi-k2]", " llm.kimi-k2 "}) {
     EXPECT_EQ(resolved(sample(), {.llm_config = name}).llm_section, "llm.kimi-k2") << name;

@@ -114,6 +114,15 @@ TEST_F(ClientTest, SendsTheConversationItsToolsAndTheParameters) {
   EXPECT_EQ(request.header("x-awm-purpose"), "agent");
 }
 
+TEST_F(ClientTest, WhatIsNotSetIsNotSent) {
+  server_.then(json_response(chat_answer("ok")));
+  ASSERT_TRUE(ask());
+  std::vector<std::string> keys;
+  const Json body = server_.body();
+  for (const auto& [key, value] : body.items()) keys.push_back(key);
+  EXPECT_THAT(keys, ::testing::UnorderedElementsAre("model", "messages", "temperature", "top_p"));
+}
+
 TEST_F(ClientTest, ToolOutputsThatAreTooLongAreCutInTheMiddle) {
   server_.then(json_response(chat_answer("ok")));
   config_.max_message_chars = 100;
@@ -471,6 +480,115 @@ TEST_F(ClientTest, WithoutDropParamsARefusedParameterIsAFailure) {
   EXPECT_EQ(server_.posts(), 1U);
 }
 
+// --- an answer with nothing in it
+
+TEST_F(ClientTest, AnAnswerWithoutChoiceIsAskedForAtAnotherTemperature) {
+  server_.then(json_response(R"({"id":"1","choices":[]})"));
+  server_.then(json_response(R"({"id":"1","choices":[]})"));
+  server_.then(json_response(chat_answer("at last")));
+  const auto answer = ask();
+  ASSERT_TRUE(answer) << answer.error().error;
+  EXPECT_EQ(answer->message.content, "at last");
+  EXPECT_EQ(answer->attempts, 3);
+  EXPECT_EQ(server_.body(0).at("temperature"), 0.0);
+  EXPECT_EQ(server_.body(1).at("temperature"), 1.0);
+  EXPECT_EQ(server_.body(2).at("temperature"), 1.0);
+  Json first = server_.body(0);
+  Json second = server_.body(1);
+  first.erase("temperature");
+  second.erase("temperature");
+  EXPECT_EQ(first, second) << "and nothing else changes";
+  ASSERT_TRUE(ask());
+  EXPECT_EQ(server_.body(3).at("temperature"), 0.0) << "the next call begins as configured";
+}
+
+TEST_F(ClientTest, ATemperatureThatWasChosenStaysAfterAnAnswerWithoutChoice) {
+  config_.temperature = 0.7;
+  config_.num_retries = 2;
+  server_.then(json_response(R"({"choices":[]})"));
+  server_.then(json_response(chat_answer("ok")));
+  ASSERT_TRUE(ask());
+  EXPECT_EQ(server_.body(0).at("temperature"), 0.7);
+  EXPECT_EQ(server_.body(1).at("temperature"), 0.7);
+  config_.temperature.reset();
+  ASSERT_TRUE(ask());
+  EXPECT_FALSE(server_.body(2).contains("temperature"));
+}
+
+TEST_F(ClientTest, NoAnswerEverIsAFailureAtTheTemperatureThatWasChosen) {
+  config_.temperature = 0.7;
+  server_.then(json_response(R"({"choices":[]})"));
+  const auto answer = ask();
+  ASSERT_FALSE(answer);
+  EXPECT_EQ(answer.error().kind, LlmFailure::malformed);
+  EXPECT_EQ(answer.error().attempts, 3);
+  ASSERT_EQ(server_.posts(), 3U);
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(server_.body(i).at("temperature"), 0.7);
+}
+
+TEST_F(ClientTest, OtherFailuresLeaveTheTemperatureAlone) {
+  server_.then(json_response(refusal("boom"), 500));
+  server_.then(json_response("{"));
+  server_.then(json_response(chat_answer("ok")));
+  ASSERT_TRUE(ask());
+  for (std::size_t i = 0; i < 3; ++i) EXPECT_EQ(server_.body(i).at("temperature"), 0.0);
+}
+
+// --- who is told of retries
+
+TEST_F(ClientTest, AListenerIsToldOfEachTryThatIsMadeAgain) {
+  std::vector<LlmRetry> told;
+  config_.api_keys = {secret};
+  config_.on_retry = [&](const LlmRetry& retry) { told.push_back(retry); };
+  server_.then(json_response(refusal(std::string("slow down, ") + secret), 429));
+  server_.then(json_response(refusal("boom"), 500));
+  server_.then(json_response(chat_answer("ok")));
+  const auto answer = ask();
+  ASSERT_TRUE(answer) << answer.error().error;
+  ASSERT_EQ(told.size(), 2U);
+  EXPECT_EQ(told[0].tries, 1);
+  EXPECT_EQ(told[0].allowed, 3);
+  EXPECT_EQ(told[0].kind, LlmFailure::rate_limit);
+  EXPECT_THAT(told[0].cause, AllOf(HasSubstr("slow down"), Not(HasSubstr(secret))));
+  EXPECT_EQ(told[1].tries, 2);
+  EXPECT_EQ(told[1].kind, LlmFailure::server);
+  EXPECT_EQ(told[1].wait.count(), 0);
+}
+
+TEST_F(ClientTest, TheLastFailureIsNoRetryAndAListenerThatThrowsHarmsNobody) {
+  int told = 0;
+  config_.on_retry = [&](const LlmRetry&) {
+    ++told;
+    throw std::runtime_error("no");
+  };
+  server_.then(json_response(refusal("boom"), 500));
+  EXPECT_EQ(ask().error().attempts, 3);
+  EXPECT_EQ(told, 2);
+  server_.then(json_response(refusal("no"), 400));
+  ASSERT_FALSE(ask());
+  config_.on_retry = {};
+  ASSERT_FALSE(ask());
+}
+
+TEST_F(ClientTest, TheWaitIsWithinTheConfiguredBounds) {
+  std::vector<double> waits;
+  config_.retry_min_wait = 60;
+  config_.retry_max_wait = 90;
+  config_.retry_multiplier = 1;
+  server_.then(json_response(refusal("slow down"), 429));
+  const auto model = [&] {
+    config_.on_retry = [&](const LlmRetry& retry) {
+      waits.push_back(retry.wait.count());
+      stop_->request(StopLevel::cancel);  // instead of waiting
+    };
+    return llm();
+  }();
+  EXPECT_EQ(ask(*model, {{.content = "x"}}).error().kind, LlmFailure::stopped);
+  ASSERT_EQ(waits.size(), 1U);
+  EXPECT_GE(waits[0], 60);
+  EXPECT_LE(waits[0], 90 * 1.25);
+}
+
 // --- keys
 
 std::string key_of(const HttpdRequest& request) {
@@ -583,6 +701,78 @@ TEST_F(ClientTest, CostFollowsFromTheServersPricesCachedTokensApart) {
   EXPECT_DOUBLE_EQ(answer->cost, 500e-6 + 500e-7 + 400e-6);
 }
 
+TEST_F(ClientTest, TokensAndCostsOfAllCallsAddUp) {
+  server_.then(json_response(
+      R"({"id":"r1","choices":[{"message":{"content":"x"}}],"usage":{"prompt_tokens":10,"completion_tokens":5,"prompt_tokens_details":{"cached_tokens":3},"cache_creation_input_tokens":4,"completion_tokens_details":{"reasoning_tokens":1}}})"));
+  server_.then(json_response(
+      R"({"id":"r2","choices":[{"message":{"content":"y"}}],"usage":{"prompt_tokens":8,"completion_tokens":6,"prompt_tokens_details":{"cached_tokens":2,"cache_write_tokens":3}}})"));
+  config_.input_cost_per_token = 1e-6;
+  config_.output_cost_per_token = 2e-6;
+  const auto model = llm();
+  const auto first = ask(*model, {{.content = "1"}});
+  ASSERT_TRUE(first);
+  EXPECT_EQ(first->id, "r1");
+  EXPECT_EQ(first->usage.cached_tokens, 3);
+  EXPECT_EQ(first->usage.cache_write_tokens, 4);
+  EXPECT_EQ(model->totals().usage.cache_write_tokens, 4);
+  const auto second = ask(*model, {{.content = "2"}});
+  ASSERT_TRUE(second);
+  EXPECT_EQ(second->id, "r2");
+  EXPECT_EQ(second->usage.prompt_tokens, 8);
+  EXPECT_EQ(second->usage.cached_tokens, 2);
+  EXPECT_EQ(second->usage.cache_write_tokens, 3);
+  const LlmTotals all = model->totals();
+  EXPECT_EQ(all.calls, 2);
+  EXPECT_EQ(all.retries, 0);
+  EXPECT_EQ(all.usage.prompt_tokens, 18);
+  EXPECT_EQ(all.usage.completion_tokens, 11);
+  EXPECT_EQ(all.usage.cached_tokens, 5);
+  EXPECT_EQ(all.usage.cache_write_tokens, 7);
+  EXPECT_EQ(all.usage.reasoning_tokens, 1);
+  EXPECT_TRUE(all.usage.reported);
+  EXPECT_DOUBLE_EQ(all.cost, first->cost + second->cost);
+  EXPECT_DOUBLE_EQ(all.cost, 18e-6 + 22e-6);
+}
+
+TEST(UsageTest, SumsKeepEveryCount) {
+  Usage sum{.prompt_tokens = 10, .completion_tokens = 5, .cached_tokens = 3, .cache_write_tokens = 2};
+  EXPECT_FALSE(sum.reported);
+  sum += {.prompt_tokens = 8,
+          .completion_tokens = 6,
+          .cached_tokens = 2,
+          .cache_write_tokens = 4,
+          .reasoning_tokens = 1,
+          .reported = true};
+  EXPECT_EQ(sum.prompt_tokens, 18);
+  EXPECT_EQ(sum.completion_tokens, 11);
+  EXPECT_EQ(sum.cached_tokens, 5);
+  EXPECT_EQ(sum.cache_write_tokens, 6);
+  EXPECT_EQ(sum.reasoning_tokens, 1);
+  EXPECT_TRUE(sum.reported);
+}
+
+TEST_F(ClientTest, AServerThatSaysNothingOfTokensCountsAsACallWithout) {
+  server_.then(json_response(R"({"choices":[{"message":{"content":"x"}}]})"));
+  const auto model = llm();
+  const auto answer = ask(*model, {{.content = "1"}});
+  ASSERT_TRUE(answer);
+  EXPECT_FALSE(answer->usage.reported);
+  EXPECT_FALSE(answer->cost_known);
+  EXPECT_EQ(model->totals().calls, 1);
+  EXPECT_FALSE(model->totals().usage.reported);
+}
+
+TEST_F(ClientTest, TheLatencyIsThatOfTheAnsweringTryOnAClockThatOnlyGrows) {
+  server_.then(json_response(refusal("boom"), 500));
+  server_.then(json_response(chat_answer("ok")));
+  const auto began = Clock::now();
+  const auto answer = ask();
+  const Seconds all(Clock::now() - began);
+  ASSERT_TRUE(answer);
+  EXPECT_GT(answer->latency.count(), 0);
+  EXPECT_LE(answer->latency, all);
+}
+
 TEST_F(ClientTest, LiteLlmsHeaderSaysTheCost) {
   server_.then(json_response(chat_answer("x"), 200, {{"x-litellm-response-cost", "0.5e-3"}}));
   const auto answer = ask();
@@ -601,6 +791,49 @@ TEST_F(ClientTest, TheServerIsAskedOnceForAllOfAConfiguration) {
   config_.max_input_tokens = 1000;
   config_.shared = make_llm_shared();
   EXPECT_EQ(llm()->info().context_window, 1000);
+}
+
+TEST_F(ClientTest, ConfiguredLimitsGoBeforeTheServersAndTheTables) {
+  server_.on_get("/v1/models",
+                 json_response(R"({"data":[{"id":"gpt-4o-mini","context_length":7000,"max_completion_tokens":1500},
+      {"id":"DeepSeek-V3-0324","context_length":32768,"max_completion_tokens":7168}]})"));
+  const auto limits = [&](const char* model, int64_t input, int64_t output) {
+    LlmConfig config = config_;
+    config.model = model;
+    config.api_keys = {"k"};
+    config.max_input_tokens = input;
+    config.max_output_tokens = output;
+    config.shared = make_llm_shared();
+    const ModelInfo info = llm(config)->info();
+    return std::pair(info.context_window, info.max_output_tokens);
+  };
+  EXPECT_EQ(limits("openrouter/gpt-4o-mini", 0, 0), (std::pair<int64_t, int64_t>(7000, 1500)));
+  EXPECT_EQ(limits("openrouter/gpt-4o-mini", 5000, 0), (std::pair<int64_t, int64_t>(5000, 1500)));
+  EXPECT_EQ(limits("openrouter/gpt-4o-mini", 0, 1200), (std::pair<int64_t, int64_t>(7000, 1200)));
+  EXPECT_EQ(limits("sambanova/DeepSeek-V3-0324", 0, 0), (std::pair<int64_t, int64_t>(32768, 7168)));
+  EXPECT_EQ(limits("openrouter/anthropic/claude-sonnet-4", 0, 0), (std::pair<int64_t, int64_t>(200000, 64000)));
+  EXPECT_EQ(limits("openrouter/anthropic/claude-sonnet-4", 0, 2048), (std::pair<int64_t, int64_t>(200000, 2048)));
+  EXPECT_EQ(limits("openrouter/nobody/knows-this", 0, 0), (std::pair<int64_t, int64_t>(0, 0)));
+}
+
+TEST_F(ClientTest, AModelOfTheProxyIsFoundByItsWholeName) {
+  server_.on_get("/v1/model/info",
+                 json_response(R"({"data":[{"model_name":"model-x","model_info":{"max_input_tokens":1}},
+      {"model_name":"nested/provider/path/model-x","model_info":{"max_input_tokens":32000}},
+      {"model_name":"copilot/gpt-4.1","model_info":{"max_input_tokens":128000}}]})"));
+  server_.then(json_response(chat_answer("ok")));
+  for (const auto& [tail, window] :
+       {std::pair("nested/provider/path/model-x", 32000), std::pair("copilot/gpt-4.1", 128000)}) {
+    LlmConfig config = config_;
+    config.model = std::string("litellm_proxy/") + tail;
+    config.shared = make_llm_shared();
+    const auto model = llm(config);
+    EXPECT_EQ(model->model(), config.model);
+    EXPECT_EQ(model->info().context_window, window);
+    const auto before = server_.posts();
+    ASSERT_TRUE(ask(*model, {{.content = "x"}}));
+    EXPECT_EQ(server_.body(before).at("model"), tail);
+  }
 }
 
 TEST_F(ClientTest, AnUnknownModelIsAnAnswer) {
@@ -741,6 +974,51 @@ TEST_F(EndTest, TheStopEndsACallInFlight) {
   caller->join();
   EXPECT_EQ(answer->error().kind, LlmFailure::stopped);
   EXPECT_EQ(answer->error().error.code, Errc::stopped);
+}
+
+TEST_F(ClientTest, ClosingEndsAStreamHalfWay) {
+  config_.stream = true;
+  for (const int pieces : {1, 3, 9}) {
+    std::atomic<bool> arrived = false;
+    FakeModel server;
+    server.then_do([&](const HttpdRequest&) {
+      HttpdResponse response;
+      response.content_type = "text/event-stream";
+      response.stream = [&](HttpdStream& out) {
+        for (int i = 0; i < pieces; ++i) {
+          if (!out.write("data: " + delta(R"("content":"some ")") + "\n\n")) return false;
+        }
+        arrived = true;
+        arrived.notify_all();
+        while (out.pause(1h)) {
+        }
+        return false;
+      };
+      return response;
+    });
+    config_.base_url = server.url();
+    const auto model = llm();
+    std::optional<LlmResult> answer;
+    auto caller = Thread::start(scope_, "caller", [&] { answer = ask(*model, {{.content = "x"}}); });
+    arrived.wait(false);
+    model->close();
+    caller->join();
+    ASSERT_FALSE(*answer) << "half an answer is none";
+    EXPECT_EQ(answer->error().kind, LlmFailure::stopped);
+    EXPECT_EQ(server.posts(), 1U);
+    server.server().close();
+  }
+}
+
+TEST_F(ClientTest, AStopThatLetsLiveWorkFinishLetsACallFinish) {
+  server_.then_do([&](const HttpdRequest&) {
+    stop_->request(StopLevel::drain);
+    return json_response(chat_answer("said in spite of it"));
+  });
+  const auto answer = ask();
+  ASSERT_TRUE(answer) << answer.error().error;
+  EXPECT_EQ(answer->message.content, "said in spite of it");
+  EXPECT_EQ(server_.posts(), 1U);
 }
 
 TEST_F(ClientTest, TheStopEndsAWaitBetweenTries) {

@@ -153,6 +153,47 @@ TEST_F(RegistryTest, CloseClosesAll) {
   EXPECT_EQ(registry_.totals().calls, 2);  // what was spent is still told
 }
 
+TEST_F(RegistryTest, ACallBesideTheAgentsHasAServiceOfItsOwn) {
+  server_.then(json_response(chat_answer("Hello!")));
+  ASSERT_TRUE(get("agent", config_));
+  const auto beside = get("title", config_);
+  ASSERT_TRUE(beside);
+  const auto answer = (*beside)->complete(
+      {.messages = std::vector<Message>{{.role = Role::user, .content = "name it"}}, .tools = {}, .purpose = "title"});
+  ASSERT_TRUE(answer) << answer.error().error;
+  EXPECT_EQ(answer->message.content, "Hello!");
+  EXPECT_EQ(server_.body().at("messages").size(), 1U);
+  EXPECT_EQ(registry_.active(), registry_.find("agent")) << "the agent's stays the active one";
+  EXPECT_EQ(registry_.active()->totals().calls, 0);
+  EXPECT_EQ(registry_.totals().calls, 1);
+  ASSERT_TRUE(get("title", config_));
+  EXPECT_EQ(made_, 2);
+}
+
+TEST_F(RegistryTest, ASubscriberTakesThePlaceOfTheLast) {
+  int first = 0;
+  int second = 0;
+  registry_.subscribe([&](const LlmRegistry::Notice&) { ++first; });
+  ASSERT_TRUE(get("agent", config_));
+  registry_.subscribe([&](const LlmRegistry::Notice&) { ++second; });
+  ASSERT_TRUE(get("condenser", config_));
+  EXPECT_EQ(first, 1);
+  EXPECT_EQ(second, 2);
+  registry_.close();
+  registry_.subscribe([&](const LlmRegistry::Notice&) { ++second; });
+  EXPECT_EQ(second, 2) << "a closed one tells nobody";
+}
+
+TEST_F(RegistryTest, RegistriesShareNothing) {
+  ASSERT_TRUE(get("agent", config_));
+  LlmRegistry other;
+  EXPECT_EQ(other.find("agent"), nullptr);
+  EXPECT_EQ(other.active(), nullptr);
+  other.close();
+  EXPECT_NE(registry_.active(), nullptr);
+  EXPECT_TRUE(get("condenser", config_));
+}
+
 TEST_F(RegistryTest, ManyThreadsGetTheSameOne) {
   std::vector<Thread> threads;
   std::array<Llm*, 8> got{};

@@ -86,6 +86,10 @@ INSTANTIATE_TEST_SUITE_P(
                "http://gpu:11434/v1/chat/completions", "OLLAMA_API_KEY"},
         Served{"hosted_vllm/Qwen/Qwen3-8B", "http://gpu:8000/v1", "hosted_vllm", "Qwen/Qwen3-8B",
                "http://gpu:8000/v1/chat/completions", "HOSTED_VLLM_API_KEY"},
+        Served{"openhands/claude-3.7-sonnet", "", "openhands", "claude-3.7-sonnet",
+               "https://llm-proxy.app.all-hands.dev/chat/completions", "LLM_API_KEY"},
+        Served{"litellm_proxy/copilot/gpt-4.1", " http://proxy:4000 ", "litellm_proxy", "copilot/gpt-4.1",
+               "http://proxy:4000/chat/completions", "LITELLM_PROXY_API_KEY"},
         Served{"litellm_proxy/claude-sonnet-4", "http://proxy:4000", "litellm_proxy", "claude-sonnet-4",
                "http://proxy:4000/chat/completions", "LITELLM_PROXY_API_KEY"},
         Served{"openai/my-model", "http://127.0.0.1:8080/v1/", "openai_compatible", "my-model",
@@ -97,7 +101,8 @@ INSTANTIATE_TEST_SUITE_P(
         Served{"moonshotai/kimi-k2", "http://host/v1/chat/completions", "openai_compatible", "moonshotai/kimi-k2",
                "http://host/v1/chat/completions", ""},
         Served{"azure/my-deployment", "https://me.openai.azure.com/", "azure", "my-deployment",
-               "https://me.openai.azure.com/openai/deployments/my-deployment/chat/completions?api-version=2024-10-21",
+               "https://me.openai.azure.com/openai/deployments/my-deployment/chat/"
+               "completions?api-version=2024-12-01-preview",
                "AZURE_API_KEY"},
         Served{"azure/my-deployment", "https://me.openai.azure.com/openai/v1", "azure", "my-deployment",
                "https://me.openai.azure.com/openai/v1/chat/completions", "AZURE_API_KEY"}));
@@ -139,13 +144,64 @@ TEST(Service, ReasoningModelsAreKnownByName) {
   for (const auto* model : {"openai/o1", "openai/o3-mini", "openai/o4-mini", "openai/gpt-5", "openai/gpt-5-mini",
                             "openrouter/openai/gpt-5", "openrouter/openai/o3:free", "azure/o3"}) {
     LlmConfig config{.model = model, .base_url = std::string_view(model).starts_with("azure") ? "https://a" : ""};
-    EXPECT_TRUE(find_endpoint(config)->reasoning_model) << model;
+    EXPECT_TRUE(find_endpoint(config)->features.reasons) << model;
   }
   for (const auto* model :
        {"openai/gpt-4o", "openai/gpt-5-chat-latest", "openrouter/x/o1x", "deepseek/deepseek-reasoner"}) {
-    EXPECT_FALSE(find_endpoint({.model = model})->reasoning_model) << model;
+    EXPECT_FALSE(find_endpoint({.model = model})->features.reasons) << model;
   }
 }
+
+struct Features {
+  const char* model;
+  bool reasons;
+  bool prompt_cache;
+  bool stop_words;
+};
+class FeatureTest : public ::testing::TestWithParam<Features> {};
+
+TEST_P(FeatureTest, FollowFromTheName) {
+  const auto& c = GetParam();
+  const ModelFeatures features = model_features(c.model);
+  EXPECT_EQ(features.reasons, c.reasons);
+  EXPECT_EQ(features.prompt_cache, c.prompt_cache);
+  EXPECT_EQ(features.stop_words, c.stop_words);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Models, FeatureTest,
+    ::testing::Values(
+        Features{"gpt-4o", false, false, true}, Features{"openai/gpt-4o", false, false, true},
+        Features{"  OPENAI/gpt-4o  ", false, false, true}, Features{"openrouter/gpt-4o-mini", false, false, true},
+        Features{"gpt-4.1", false, false, true}, Features{"gpt-3.5-turbo", false, false, true},
+        Features{"gpt-5", true, false, true}, Features{"gpt-5-2025-08-07", true, false, true},
+        Features{"gpt-5-mini-2025-08-07", true, false, true}, Features{"o1", true, false, false},
+        Features{"o1-2024-12-17", true, false, false}, Features{"o1-mini", true, false, false},
+        Features{"o1-preview", true, false, false}, Features{"o3", true, false, true},
+        Features{"o3-2025-04-16", true, false, true}, Features{"o3-mini", true, false, true},
+        Features{"o3-mini-2025-01-31", true, false, true}, Features{"o4-mini", true, false, true},
+        Features{"o4-mini-2025-04-16", true, false, true}, Features{"gemini-2.5-pro", true, false, true},
+        Features{"litellm_proxy/gemini-2.5-pro", true, false, true}, Features{"gemini-2.5-flash", true, false, true},
+        Features{"gemini-2.5-flash-lite", false, false, true}, Features{"gemini-1.0-pro", false, false, true},
+        Features{"xai/grok-4-0709", false, false, false}, Features{"grok-4-0709", false, false, false},
+        Features{"grok-4-0801", false, false, true}, Features{"xai/grok-code-fast-1", false, false, false},
+        Features{"grok-code-fast-1", false, false, false},
+        Features{"deepseek/DeepSeek-R1-0528:671b-Q4_K_XL", true, false, false},
+        Features{"DeepSeek-R1-0528", true, false, false}, Features{"DeepSeek-R1-0528-GGUF", true, false, false},
+        Features{"openai/GLM-4.5-GGUF", false, false, true},
+        Features{"qwen3-coder-480b-a35b-instruct", false, false, true},
+        Features{"kimi-k2-0711-preview", false, false, true}, Features{"unknown-model", false, false, true},
+        Features{"", false, false, true}, Features{"claude-3-7-sonnet-20250219", false, true, true},
+        Features{"anthropic/claude-3-7-sonnet", false, true, true},
+        Features{"litellm_proxy/claude-3.7-sonnet", false, true, true},
+        Features{"claude-sonnet-3-7-latest", false, true, true}, Features{"claude-3-5-sonnet", false, true, true},
+        Features{"claude-3-5-haiku-20241022", false, true, true},
+        Features{"claude-3.5-haiku-20241022", false, true, true},
+        Features{"claude-3-haiku-20240307", false, true, true}, Features{"claude-3-opus-20240229", false, true, true},
+        Features{"claude-sonnet-4-latest", false, true, true}, Features{"claude-opus-4-1-20250805", false, true, true},
+        Features{"claude-sonnet-4-5-20250929", true, true, true},
+        Features{"openrouter/anthropic/claude-haiku-4.5", true, true, true},
+        Features{"bedrock/anthropic.claude-3-5-sonnet-20241022-v2:0", false, true, true}));
 
 TEST(ModelTable, KnowsFamiliesByTheirLongestName) {
   const auto info = [](const char* model) { return info_from_table(*llm_service({.model = model})); };
@@ -153,6 +209,8 @@ TEST(ModelTable, KnowsFamiliesByTheirLongestName) {
   EXPECT_DOUBLE_EQ(info("openai/gpt-4o")->input_price.value_or(0), 2.5e-6);
   EXPECT_EQ(info("openrouter/moonshotai/kimi-k2-0905")->context_window, 262144);
   EXPECT_EQ(info("openai/gpt-4")->context_window, 8192);
+  EXPECT_EQ(info("anthropic/claude-3-7-sonnet")->max_output_tokens, 64000);
+  EXPECT_EQ(info("anthropic/claude-sonnet-4-20250514")->max_output_tokens, 64000);
   EXPECT_FALSE(info("openai/gpt-4.5-preview"));
   EXPECT_FALSE(info("openai/gpt-9"));
   // A price of the maker's is none of another's.
@@ -178,7 +236,8 @@ class DialectTest : public LlmTest {
         {.role = Role::user, .content = "u"},
         {.role = Role::assistant, .content = "", .tool_calls = {{"c", "bash", "{}"}}, .reasoning = "hm"},
         {.role = Role::tool, .content = "t", .tool_call_id = "c", .tool_name = "bash"}};
-    EXPECT_TRUE(ask(*made, messages));
+    const std::vector<ToolSpec> tools{{"bash", "Runs a command.", ""}};
+    EXPECT_TRUE(ask(*made, messages, tools));
     request_ = server.requests().front();
     return server.body();
   }
@@ -193,6 +252,105 @@ TEST_F(DialectTest, OpenAiModelsThatReasonGetNoTemperature) {
   EXPECT_EQ(body.at("reasoning"), (Json{{"effort", "high"}}));
   EXPECT_EQ(body.at("max_tokens"), 10);
   EXPECT_EQ(body.at("usage"), (Json{{"include", true}}));
+}
+
+TEST_F(DialectTest, ReasoningEffortIsSentWhenItIsAskedForAndOnlyThen) {
+  for (const auto* model : {"openai/o1", "openai/o3", "openai/gpt-5-mini", "deepseek/DeepSeek-R1-0528",
+                            "litellm_proxy/gemini-2.5-flash", "openai/gpt-4o"}) {
+    for (const bool stream : {false, true}) {
+      const auto body = sent({.model = model, .api_keys = {"k"}, .reasoning_effort = "high", .stream = stream});
+      EXPECT_EQ(body.at("reasoning_effort"), "high") << model;
+      const auto plain = sent({.model = model, .api_keys = {"k"}, .stream = stream});
+      EXPECT_FALSE(plain.contains("reasoning_effort")) << model;
+      EXPECT_FALSE(plain.contains("thinking")) << model;
+      EXPECT_EQ(plain.contains("temperature"), !model_features(model).reasons) << model;
+      EXPECT_EQ(plain.contains("top_p"), !model_features(model).reasons) << model;
+    }
+  }
+}
+
+TEST_F(DialectTest, Gemini25ProThinksLittleUnlessMoreIsAskedFor) {
+  const auto asked = [&](const char* model, const char* effort) {
+    return sent({.model = model, .api_keys = {"k"}, .reasoning_effort = effort});
+  };
+  for (const auto* effort : {"", "low", "none"}) {
+    const auto direct = asked("gemini/gemini-2.5-pro", effort);
+    EXPECT_EQ(direct.at("extra_body"),
+              *parse_json(R"({"google":{"thinking_config":{"thinking_budget":128}}})", "body"));
+    EXPECT_FALSE(direct.contains("reasoning_effort"));
+    EXPECT_FALSE(direct.contains("temperature"));
+    EXPECT_FALSE(direct.contains("top_p"));
+    const auto proxy = asked("litellm_proxy/gemini-2.5-pro", effort);
+    EXPECT_EQ(proxy.at("thinking"), *parse_json(R"({"type":"enabled","budget_tokens":128})", "body"));
+    EXPECT_FALSE(proxy.contains("reasoning_effort"));
+    EXPECT_EQ(asked("openrouter/google/gemini-2.5-pro", effort).at("reasoning"), (Json{{"max_tokens", 128}}));
+  }
+  for (const auto* effort : {"medium", "high"}) {
+    const auto direct = asked("gemini/gemini-2.5-pro", effort);
+    EXPECT_EQ(direct.at("reasoning_effort"), effort);
+    EXPECT_FALSE(direct.contains("extra_body"));
+    EXPECT_FALSE(asked("litellm_proxy/gemini-2.5-pro", effort).contains("thinking"));
+    EXPECT_EQ(asked("openrouter/google/gemini-2.5-pro", effort).at("reasoning"), (Json{{"effort", effort}}));
+  }
+  // A server that nobody knows how to tell.
+  EXPECT_EQ(asked("hosted_vllm/gemini-2.5-pro", "low").at("reasoning_effort"), "low");
+  EXPECT_FALSE(asked("gemini/gemini-2.5-flash", "").contains("extra_body"));
+}
+
+TEST_F(DialectTest, ClaudeGetsOneOfTemperatureAndTopPWhereItTakesNoMore) {
+  const auto asked = [&](const char* model) {
+    return sent({.model = model, .api_keys = {"k"}, .temperature = 0.7, .top_p = 0.9});
+  };
+  const auto newer = asked("anthropic/claude-opus-4-1-20250805");
+  EXPECT_EQ(newer.at("temperature"), 0.7);
+  EXPECT_FALSE(newer.contains("top_p"));
+  EXPECT_FALSE(newer.contains("thinking")) << "it thinks only when it is told to";
+  const auto older = asked("anthropic/claude-opus-4-20250514");
+  EXPECT_EQ(older.at("temperature"), 0.7);
+  EXPECT_EQ(older.at("top_p"), 0.9);
+  EXPECT_FALSE(
+      sent({.model = "anthropic/claude-opus-4-1", .api_keys = {"k"}, .temperature = std::nullopt, .top_p = 0.9})
+          .contains("temperature"));
+  EXPECT_EQ(sent({.model = "anthropic/claude-opus-4-1", .api_keys = {"k"}, .temperature = std::nullopt, .top_p = 0.9})
+                .at("top_p"),
+            0.9);
+}
+
+TEST_F(DialectTest, EveryModelIsToldOfItsToolsNatively) {
+  for (const auto* model : {"claude-3-7-sonnet-20250219",
+                            "claude-3.7-sonnet",
+                            "claude-sonnet-3-7-latest",
+                            "claude-3-5-sonnet",
+                            "claude-3.5-haiku",
+                            "claude-3-5-haiku-20241022",
+                            "claude-sonnet-4-latest",
+                            "claude-opus-4-1-20250805",
+                            "gpt-4o",
+                            "gpt-4.1",
+                            "gpt-5",
+                            "gpt-5-mini-2025-08-07",
+                            "o1-2024-12-17",
+                            "o3-mini",
+                            "o4-mini",
+                            "gemini-2.5-pro",
+                            "gemini-2.5-pro-preview-03-25",
+                            "gemini-2.5-pro-exp-03-25",
+                            "gemini/gemini-2.5-pro-preview-03-25",
+                            "gemini-1.0-pro",
+                            "grok-4-0709",
+                            "kimi-k2-0711-preview",
+                            "kimi-k2-instruct",
+                            "qwen3-coder",
+                            "qwen3-coder-480b-a35b-instruct"}) {
+    for (const auto* prefix : {"openrouter/", "litellm_proxy/", "hosted_vllm/"}) {
+      const auto body = sent({.model = std::string(prefix) + model, .api_keys = {"k"}});
+      EXPECT_EQ(body.at("messages")[2].at("tool_calls")[0].at("function").at("name"), "bash") << prefix << model;
+      EXPECT_EQ(body.at("messages")[3].at("role"), "tool") << prefix << model;
+      ASSERT_EQ(body.at("tools").size(), 1U) << prefix << model;
+      EXPECT_EQ(body.at("tools")[0].at("function").at("name"), "bash");
+      EXPECT_FALSE(body.contains("stop"));
+    }
+  }
 }
 
 TEST_F(DialectTest, OpenRouterIsToldWhoAsks) {
@@ -240,6 +398,10 @@ TEST_F(DialectTest, ClaudesCacheIsMarkedWhereMarksAreUnderstood) {
   const auto off = sent({.model = "openrouter/anthropic/claude-sonnet-4", .api_keys = {"k"}, .caching_prompt = false});
   EXPECT_FALSE(marked(off.at("messages")[0]));
   EXPECT_FALSE(marked(sent({.model = "openrouter/x/y", .api_keys = {"k"}}).at("messages")[0]));
+  EXPECT_TRUE(marked(sent({.model = "openhands/claude-3.7-sonnet", .api_keys = {"k"}}).at("messages")[0]));
+  EXPECT_TRUE(marked(sent({.model = "litellm_proxy/claude-3-5-haiku-20241022"}).at("messages")[0]));
+  // Anthropic's own chat completions know no marks.
+  EXPECT_FALSE(marked(sent({.model = "anthropic/claude-3-7-sonnet", .api_keys = {"k"}}).at("messages")[0]));
 }
 
 TEST_F(DialectTest, TheProvidersOwnVariableHoldsTheKey) {
