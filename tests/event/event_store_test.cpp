@@ -1,5 +1,7 @@
 #include "event/store.h"
 
+#include <algorithm>
+
 #include "base/json.h"
 #include "base/text.h"
 #include "event/stream.h"
@@ -248,6 +250,114 @@ TEST_F(EventStoreTest, AFailedWriteLeavesNoTraceAndNoGap) {
   EXPECT_EQ(stream->next_id(), 2);
   ASSERT_TRUE(stream->close());
   EXPECT_EQ(ids(search_events_file(path())), (std::vector<int64_t>{0, 1}));
+}
+
+TEST_F(EventStoreTest, ALineIsTheEventAsOpenHandsWritesIt) {
+  const auto stream = open();
+  ASSERT_TRUE(stream->add_event(Observation("", NullObservation{}), EventSource::agent));
+  auto line = parse_json(read_text(path()), "line");
+  ASSERT_TRUE(line) << line.error();
+  EXPECT_EQ(line->at("timestamp").get<std::string>().size(), std::string_view("2026-01-31T12:34:56.000000").size());
+  line->erase("timestamp");
+  EXPECT_EQ(*line,
+            *parse_json(R"({"id":0,"source":"agent","message":"No observation","observation":"null","content":"",)"
+                        R"("extras":{}})",
+                        "expected"));
+}
+
+TEST_F(EventStoreTest, AReopenedStreamHasItsEventsAndAnotherHasNone) {
+  {
+    const auto stream = open();
+    ASSERT_TRUE(stream->add_event(Observation("first", NullObservation{}), EventSource::agent));
+    ASSERT_TRUE(stream->add_event(Observation("second", NullObservation{}), EventSource::agent));
+  }
+  const auto other = EventStream::open(scope, folder_ / "other.jsonl");
+  ASSERT_TRUE(other);
+  EXPECT_THAT(ids((*other)->search({})), IsEmpty());
+  const auto events = open()->search({});
+  ASSERT_TRUE(events);
+  ASSERT_EQ(events->size(), 2U);
+  EXPECT_EQ(std::get<Observation>((*events)[0]).content, "first");
+  EXPECT_EQ(std::get<Observation>((*events)[1]).content, "second");
+}
+
+TEST_F(EventStoreTest, AnEventWithoutSourceIsNobodysAndStillFound) {
+  fill(2);
+  std::string text = read_text(path());
+  const std::string_view said = R"("source":"agent",)";
+  text.erase(text.find(said), said.size());
+  testing::write_text(path(), text);
+  const auto stream = open();
+  EXPECT_EQ(header(*stream->get_event(0)).source, EventSource::none);
+  EXPECT_THAT(ids(stream->search({.filter = {.source = EventSource::agent}})), ElementsAre(1));
+  EXPECT_THAT(ids(stream->search({})), ElementsAre(0, 1));
+}
+
+TEST_F(EventStoreTest, ALimitCountsWhatAllFiltersLetThrough) {
+  const auto stream = open();
+  ASSERT_TRUE(stream->add_event(Action(NullAction{}), EventSource::agent));
+  ASSERT_TRUE(stream->add_event(Observation("one", NullObservation{}), EventSource::agent));
+  ASSERT_TRUE(stream->add_event(Action(MessageAction{.content = "hello"}), EventSource::user));
+  ASSERT_TRUE(stream->add_event(Observation("two", NullObservation{}), EventSource::environment));
+  ASSERT_TRUE(stream->add_event(Action(NullAction{}), EventSource::agent));
+  ASSERT_TRUE(stream->add_event(Action(MessageAction{.content = "there"}), EventSource::user));
+  ASSERT_TRUE(stream->add_event(Observation("hello there", NullObservation{}), EventSource::agent));
+  EXPECT_THAT(ids(stream->search({.limit = 1, .filter = {.kinds = {"action:null"}}})), ElementsAre(0));
+  EXPECT_THAT(ids(stream->search({.limit = 1, .filter = {.source = EventSource::user}})), ElementsAre(2));
+  EXPECT_THAT(ids(stream->search({.limit = 2, .filter = {.text = "hello"}})), ElementsAre(2, 6));
+  EXPECT_THAT(
+      ids(stream->search({.limit = 1, .filter = {.kinds = {"observation:null"}, .source = EventSource::agent}})),
+      ElementsAre(1));
+  EXPECT_THAT(ids(stream->search({.reverse = true, .limit = 2, .filter = {.source = EventSource::agent}})),
+              ElementsAre(6, 4));
+  EXPECT_THAT(ids(stream->search({.limit = 5, .filter = {.text = "nowhere"}})), IsEmpty());
+  EXPECT_THAT(ids(stream->search({.start_id = 10, .limit = 5})), IsEmpty());
+}
+
+TEST_F(EventStoreTest, RangesLongerThanOneReadComeWholeInBothDirections) {
+  fill(700);  // more than is read at a time, forwards and backwards
+  const auto stream = open();
+  std::vector<int64_t> wanted;
+  for (int64_t id = 3; id <= 655; ++id) wanted.push_back(id);
+  EXPECT_EQ(ids(stream->search({.start_id = 3, .end_id = 655})), wanted);
+  std::ranges::reverse(wanted);
+  EXPECT_EQ(ids(stream->search({.start_id = 3, .end_id = 655, .reverse = true})), wanted);
+}
+
+TEST_F(EventStoreTest, PagesAndFilesOfAnExportLeaveOutWhatIsMissing) {
+  fill(60);
+  std::string text = read_text(path());
+  text[text.find("{\"id\":30,")] = '!';
+  testing::write_text(path(), text);
+  const auto count = export_openhands_session(path(), folder_ / "out", "s1");
+  ASSERT_TRUE(count) << count.error();
+  EXPECT_EQ(*count, 59);
+  const std::string session = folder_ / "out/sessions/s1";
+  EXPECT_FALSE(testing::path_exists(session + "/events/30.json"));
+  EXPECT_TRUE(testing::path_exists(session + "/events/31.json"));
+  EXPECT_TRUE(testing::path_exists(session + "/event_cache/0-25.json"));
+  EXPECT_FALSE(testing::path_exists(session + "/event_cache/25-50.json")) << "it is not full";
+}
+
+TEST_F(EventStoreTest, StreamsOfLargeEventsGiveTheirMemoryBack) {
+  const std::string text(std::size_t{100} << 10, 'x');
+  const auto round = [&] {
+    const auto stream = open();
+    for (int i = 0; i < 20; ++i) {
+      ASSERT_TRUE(stream->add_event(Action(WriteAction{.path = "/f", .content = text}), EventSource::agent));
+      EditObservation edit{.path = "/f", .prev_exist = true};
+      edit.old_content = edit.new_content = text;
+      ASSERT_TRUE(stream->add_event(Observation(text, edit), EventSource::environment));
+    }
+    ASSERT_TRUE(stream->close());
+  };
+  round();
+  const uint64_t before = sys::resident_bytes();
+  for (int i = 0; i < 20; ++i) round();
+  ASSERT_GT(before, 0U);
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)  // they keep what is freed
+  EXPECT_LT(sys::resident_bytes(), before + (uint64_t{20} << 20)) << "160 MB went through";
+#endif
 }
 
 }  // namespace

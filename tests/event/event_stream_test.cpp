@@ -5,6 +5,7 @@
 #include <latch>
 #include <mutex>
 
+#include "base/json.h"
 #include "base/text.h"
 #include "os/census.h"
 #include "os/log.h"
@@ -490,6 +491,62 @@ TEST_F(EventStreamTest, SecretsReachNeitherFileNorSubscriber) {
     }
     EXPECT_TRUE(contains(text, "echo <secret_hidden> *** ab"));
   }
+}
+
+TEST_F(EventStreamTest, ACallbackMaySubscribeAnother) {
+  Listener first;
+  Listener second;
+  Listener added;
+  std::atomic<bool> once{false};
+  ASSERT_TRUE(stream_->subscribe("test", "1", [&, tell = first.callback()](const EventPtr& event) {
+    tell(event);
+    if (!once.exchange(true)) {
+      EXPECT_TRUE(stream_->subscribe("test", "3", added.callback()));
+    }
+    const auto again = stream_->subscribe("test", "2", [](const EventPtr&) {});
+    ASSERT_FALSE(again);
+    EXPECT_EQ(again.error().code, Errc::already_exists);
+  }));
+  ASSERT_TRUE(stream_->subscribe("test", "2", second.callback()));
+  add(1);
+  delivered();
+  EXPECT_EQ(first.ids(), up_to(1));
+  EXPECT_EQ(second.ids(), up_to(1));
+  EXPECT_TRUE(added.ids().empty()) << "it came after this event";
+  add(1);
+  delivered();
+  EXPECT_EQ(first.ids(), up_to(2));
+  EXPECT_EQ(second.ids(), up_to(2));
+  EXPECT_EQ(added.ids(), (std::vector<int64_t>{1}));
+}
+
+TEST_F(EventStreamTest, NestedSecretsAreHiddenAndTheStreamsOwnFieldsStay) {
+  stream_->set_secrets({{"password", "password123"}, {"year", "2026"}, {"who", "user"}, {"word", "Running"}});
+  OtherAction other{.kind = "call_tool_mcp",
+                    .message = "",
+                    .args = {R"({"command":"login --password password123",)"
+                             R"("env":{"SECRET_KEY":"password123","timestamp":"password123_2026",)"
+                             R"("list":["a",["password123",7,null]]}})"}};
+  ASSERT_TRUE(stream_->add_event(Action(other), EventSource::user));
+  ASSERT_TRUE(stream_->add_event(command("echo user Running"), EventSource::user));
+  const auto events = stream_->search({});
+  ASSERT_TRUE(events);
+  const auto first = parse_json(event_to_json((*events)[0]), "first");
+  ASSERT_TRUE(first) << first.error();
+  EXPECT_EQ(first->at("args"),
+            *parse_json(R"({"command":"login --password <secret_hidden>",)"
+                        R"("env":{"SECRET_KEY":"<secret_hidden>","timestamp":"<secret_hidden>_<secret_hidden>",)"
+                        R"("list":["a",["<secret_hidden>",7,null]]}})",
+                        "expected"));
+  EXPECT_EQ(first->at("source"), "user");
+  const auto second = parse_json(event_to_json((*events)[1]), "second");
+  ASSERT_TRUE(second) << second.error();
+  EXPECT_EQ(second->at("id"), 1);
+  EXPECT_EQ(second->at("source"), "user");
+  EXPECT_EQ(second->at("action"), "run");
+  EXPECT_FALSE(contains(second->at("timestamp").get<std::string>(), "<secret_hidden>"));
+  EXPECT_EQ(second->at("message"), "Running command: echo <secret_hidden> <secret_hidden>");
+  EXPECT_EQ(second->at("args").at("command"), "echo <secret_hidden> <secret_hidden>");
 }
 
 }  // namespace

@@ -23,7 +23,6 @@ class FakeSandbox final : public Sandbox {
   std::optional<Error> failure;  // every call ends with it
   std::optional<Error> connect_failure;
   std::vector<Error> close_problems;
-  bool throws_on_close = false;  // against its contract: the runtime must survive it
   int connects = 0;
   int closes = 0;
   std::vector<std::string> log;  // "run ls", "continue", "input y\n", "interrupt", "exec ls"

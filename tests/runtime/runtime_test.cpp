@@ -1,7 +1,13 @@
 #include "runtime/runtime.h"
 
+#include <latch>
+
 #include "base/text.h"
+#include "llm/registry.h"
+#include "llm/support.h"
+#include "os/thread.h"
 #include "runtime/fake_sandbox.h"
+#include "support/faults.h"
 #include "support/support.h"
 
 namespace awm {
@@ -306,6 +312,87 @@ TEST_F(RuntimeTest, ItsExitHookClosesItWhenTheProgramEndsEarly) {
   EXPECT_TRUE(runtime_->stream()->closed());
   EXPECT_TRUE(runtime_->close().clean());
   EXPECT_EQ(sandbox_->closes, 1);
+}
+
+// With a model: a real one, of a real server.
+class WholeRuntimeTest : public test::LlmTest {
+ protected:
+  void SetUp() override {
+    RuntimeParts parts;
+    auto sandbox = std::make_unique<FakeSandbox>();
+    sandbox_ = sandbox.get();
+    parts.sandbox = std::move(sandbox);
+    auto stream = EventStream::open(scope, folder_ / "events.jsonl");
+    ASSERT_TRUE(stream) << stream.error();
+    parts.stream = *std::move(stream);
+    parts.registry = std::make_unique<LlmRegistry>();
+    const auto added = parts.registry->add("agent", config_, llm());
+    ASSERT_TRUE(added) << added.error();
+    model_ = *added;
+    runtime_ = std::make_unique<Runtime>(std::move(parts), RuntimeSettings{}, scope, &hooks_);
+    server_.then(test::json_response(test::chat_answer("ok")));
+  }
+  void expect_all_closed() {
+    EXPECT_EQ(sandbox_->closes, 1);
+    EXPECT_TRUE(runtime_->stream()->closed());
+    EXPECT_EQ(ask(*model_, {{.content = "x"}}).error().error.code, Errc::closed);
+    EXPECT_EQ(http_->counters().sessions, 0U) << "the model's session is given back";
+    EXPECT_EQ(hooks_.size(), 0U);
+  }
+
+  TestFolder folder_;
+  ExitHooks hooks_;
+  FakeSandbox* sandbox_ = nullptr;
+  Llm* model_ = nullptr;
+  std::unique_ptr<Runtime> runtime_;
+};
+
+// No part can throw into the runtime: that is the parts' contract.
+static_assert(noexcept(std::declval<Sandbox&>().close()) && noexcept(std::declval<LlmRegistry&>().close()) &&
+              noexcept(std::declval<EventStream&>().close()) && noexcept(std::declval<Runtime&>().close()));
+
+TEST_F(WholeRuntimeTest, CloseReleasesSandboxModelSessionAndStream) {
+  ASSERT_TRUE(runtime_->connect(Deadline::never()));
+  ASSERT_TRUE(ask(*model_, {{.content = "x"}}));
+  EXPECT_EQ(http_->counters().sessions, 1U);
+  EXPECT_EQ(hooks_.size(), 1U);
+  EXPECT_TRUE(runtime_->close().clean());
+  expect_all_closed();
+}
+
+TEST_F(WholeRuntimeTest, WhateverFailsTheRestIsReleasedAndEachFailureIsTold) {
+  const testing::FaultScope faults;
+  sandbox_->close_problems = {Error{.code = Errc::io, .operation = "unmount", .object = "/x", .cause = "busy"}};
+  ASSERT_TRUE(runtime_->record(Action(NullAction{}), EventSource::agent));
+  fault::inject("fdatasync", "event/store.cpp", 0, 1, 5 /* EIO */);
+  const ReleaseReport report = runtime_->close();
+  ASSERT_EQ(report.problems.size(), 2U);
+  EXPECT_EQ(report.problems[0].object, "/x");
+  EXPECT_EQ(report.problems[1].object, folder_ / "events.jsonl");
+  expect_all_closed();
+}
+
+TEST_F(WholeRuntimeTest, HalfConnectedItGivesTheModelAndTheStreamBackToo) {
+  sandbox_->connect_failure =
+      Error{.code = Errc::unavailable, .operation = "start", .object = "bwrap", .cause = "not there"};
+  ASSERT_FALSE(runtime_->connect(Deadline::never()));
+  EXPECT_TRUE(runtime_->close().clean());
+  expect_all_closed();
+}
+
+TEST_F(WholeRuntimeTest, ManyThreadsCloseItAtOnce) {
+  std::latch go(8);
+  std::vector<Thread> threads;
+  for (int i = 0; i < 8; ++i) {
+    auto thread = Thread::start(scope, "closer", [&] {
+      go.arrive_and_wait();
+      EXPECT_TRUE(runtime_->close().clean());
+    });
+    ASSERT_TRUE(thread);
+    threads.push_back(std::move(*thread));
+  }
+  for (auto& thread : threads) thread.join();
+  expect_all_closed();
 }
 
 TEST_F(RuntimeTest, WithoutPartsItIsStillARuntime) {
