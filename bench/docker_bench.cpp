@@ -87,7 +87,6 @@ int main(int argc, char** argv) {
       awm::Engine::connect(scope, must(awm::engine_address_from_environment()), Deadline::in(Seconds(10)), stop.get()));
   awm::DockerSandboxSettings settings;
   settings.image = argv[1];
-  settings.pull = false;
   settings.platform = "";
   settings.name = "bench";
   if (argc > 2) settings.helper_folder = argv[2];

@@ -85,6 +85,13 @@ void add_eval_command(CLI::App& app, CommandAction& action) {
   command->add_option("--image", run.image, "docker: the image for all rows");
   command->add_option("--image-template", run.image_template, "docker: image by {instance_id}, {repo}, …");
   command->add_option("--platform", run.platform, "docker: platform of the images");
+  command->add_option("--image-budget", run.image_budget, "docker: disk for images pulled here: a size, auto or none")
+      ->type_name("SIZE")
+      ->capture_default_str();
+  command->add_flag("--keep-images", run.keep_images, "docker: remove no image that was pulled here");
+  command->add_option("--prefetch-images", run.prefetch_images, "docker: pull so many that come next ahead")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str();
   command->add_option("--repos", run.repos, "folder of repositories, as OWNER__NAME");
   command->add_option("--repo", run.repo, "one repository, as OWNER/NAME=PATH; may be repeated");
   command->add_option("--env-setup", run.env_setup, "file with a shell prelude for the tests");

@@ -69,6 +69,11 @@ class View : public ProgressListener {
       log_info(fmt::format("[{}/{}] Processing: {}", number, start_.tasks, instance_id));
   }
 
+  void waiting(std::string_view text) override {
+    const std::lock_guard lock(mutex_);
+    waiting_ = text;
+  }
+
   void learning(const std::string& instance_id) override {
     const std::lock_guard lock(mutex_);
     learning_ = instance_id;
@@ -147,6 +152,7 @@ class View : public ProgressListener {
       if (live.iterations > 0) line += fmt::format("  step {}", live.iterations);
       lines.push_back(std::move(line));
     }
+    if (!waiting_.empty()) lines.push_back("  " + waiting_);
     if (!learning_.empty()) lines.push_back("  learning from " + learning_);
     const std::size_t judged = passed_ + failed_;
     std::string sums = fmt::format("{}/{} done: {} passed", done_, start_.tasks, passed_);
@@ -176,6 +182,7 @@ class View : public ProgressListener {
   RunStart start_;
   Clock::time_point began_ = Clock::now();
   std::map<std::size_t, Live> live_;
+  std::string waiting_;
   std::string learning_;
   std::size_t done_ = 0;
   std::size_t done_here_ = 0;

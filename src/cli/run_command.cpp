@@ -103,6 +103,14 @@ void add_run_command(CLI::App& app, CommandAction& action) {
       ->type_name("TEXT");
   sandbox->add_option("--platform", o.platform, "docker: platform of the images (default: linux/amd64)")
       ->type_name("OS/ARCH");
+  sandbox->add_option("--image-budget", o.image_budget, "docker: disk for images that the run pulls, auto or none")
+      ->capture_default_str()
+      ->type_name("SIZE");
+  sandbox->add_flag("--keep-images", o.keep_images, "docker: remove no image that the run pulled");
+  sandbox->add_option("--prefetch-images", o.prefetch_images, "docker: pull so many that come next ahead")
+      ->check(CLI::NonNegativeNumber)
+      ->capture_default_str()
+      ->type_name("N");
   sandbox->add_option("--repos", o.repos, "folder of repositories, as OWNER__NAME")->type_name("DIR");
   sandbox->add_option("--repo", o.repo, "one repository; may be repeated")->type_name("OWNER/NAME=PATH");
   sandbox->add_option("--env-setup", o.env_setup, "shell prelude for every shell and test run")->type_name("FILE");

@@ -1,4 +1,4 @@
-// Containers and images by the Engine API: values in, values out; who owns a container is said by UniqueContainer.
+// Containers by the Engine API: values in, values out; who owns a container is said by UniqueContainer.
 #pragma once
 
 #include <cstdint>
@@ -56,29 +56,6 @@ struct ContainerSpec {
   bool stdin_once = true;
 };
 
-struct ImageInfo {
-  std::string id;
-  std::string architecture;  // "amd64"
-  std::string os;            // "linux"
-  std::string user;          // "" : root
-  std::string folder;
-  std::vector<std::string> environment;
-  uint64_t size = 0;
-};
-
-struct PullOptions {
-  std::string platform;                            // "linux/amd64"; "" : the engine's own
-  std::string registry_auth;                       // of the header X-Registry-Auth: base64url of JSON; "" : as nobody
-  std::function<void(std::string_view)> progress;  // one line now and then
-};
-
-struct ImageSummary {
-  std::string id;
-  std::vector<std::string> tags;
-  uint64_t size = 0;
-  int64_t created = 0;  // seconds since the epoch
-};
-
 struct ContainerState {
   std::string status;  // "created", "running", "exited", "dead", …
   int exit_code = 0;
@@ -96,22 +73,7 @@ struct ContainerSummary {
   std::map<std::string, std::string> labels;
 };
 
-// Errors of all: those of Engine::call. `ref` is an image's name, an id, or name@digest.
-Result<std::optional<ImageInfo>> inspect_image(const Engine& engine, const std::string& ref, Deadline deadline);
-// Errors also those that come in the middle of the answer: not_found, exhausted (rate limit, disk), permission,
-// unavailable (the registry cannot be reached).
-Result<void> pull_image(const Engine& engine, const std::string& ref, const PullOptions& options, Deadline deadline);
-// The image, pulled where it is missing (and `pull` allows it) or of another platform than asked for. One pull an image
-// at a time, between processes too: the others wait, and find it. Errors also: unsupported (it is of another platform).
-Result<ImageInfo> ensure_image(const Engine& engine, const Scope& scope, const std::string& ref,
-                               const PullOptions& options, bool pull, Deadline deadline);
-// All images with a name that matches ("awm-test", "swebench/*"); "" : all.
-Result<std::vector<ImageSummary>> list_images(const Engine& engine, const std::string& pattern, Deadline deadline);
-// Makes an image of a root file system's tar, as `docker import` does; returns its id.
-Result<std::string> import_image(const Engine& engine, const std::string& ref, Deadline deadline,
-                                 const std::function<Result<std::string>()>& next);
-Result<void> remove_image(const Engine& engine, const std::string& ref, Deadline deadline);
-
+// Errors of all: those of Engine::call.
 Result<std::string> create_container(const Engine& engine, const ContainerSpec& spec, Deadline deadline);
 Result<void> start_container(const Engine& engine, const std::string& id, Deadline deadline);
 // Both directions of the main process, raw. Before the start, so that nothing is missed.

@@ -116,7 +116,8 @@ class EngineCall {
         what_(std::string(method) + " " + std::string(path.substr(0, path.find('?')))),
         method_(method),
         path_(path),
-        deadline_(deadline) {
+        deadline_(deadline),
+        on_header_(options.on_header) {
     for (const auto& [name, value] : options.headers) headers_ += fmt::format("{}: {}\r\n", name, value);
   }
 
@@ -170,6 +171,7 @@ class EngineCall {
       if (colon == std::string_view::npos) continue;
       const auto name = to_lower_ascii(lines[i].substr(0, colon));
       const auto value = trim(lines[i].substr(colon + 1));
+      if (on_header_) on_header_(name, value);
       if (name == "content-length") {
         uint64_t length = 0;
         std::from_chars(value.data(), value.data() + value.size(), length);
@@ -351,6 +353,7 @@ class EngineCall {
   std::string method_;
   std::string path_;
   Deadline deadline_;
+  std::function<void(std::string_view, std::string_view)> on_header_;
   UniqueFd fd_;
   Cancel::Guard guard_;  // ends before the descriptor
   std::string buffer_;

@@ -49,7 +49,9 @@ struct EngineCallOptions {
   std::vector<std::pair<std::string, std::string>> headers;  // X-Registry-Auth and the like
   bool even_when_stopped = false;                            // for giving back: neither stop nor cancel ends it
   bool even_when_cancelled = false;                          // a cancel does not end it
-  std::function<void()> on_head{};                           // called once the answer has begun
+  std::function<void()> on_head{};                           // called once a good answer has begun
+  // Called for each of the answer's headers, refusals too; names in lower case.
+  std::function<void(std::string_view name, std::string_view value)> on_header{};
 };
 
 struct EngineReply {

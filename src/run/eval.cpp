@@ -228,9 +228,20 @@ class Evaluation {
     }
     AWM_TRY(const auto budget, fit_workers(plan_.options.workers, "evaluate"));
     plan_.options.workers = budget.workers;
-    AWM_TRY(sandboxes_, Sandboxes::open(scope_, plan_, *env_.spawner, env_.stop));
+    const SandboxNews news{.say =
+                               [this](std::string_view line) {
+                                 const std::lock_guard lock(say_mutex_);
+                                 if (env_.say) env_.say(line);
+                               },
+                           .status = {}};
+    AWM_TRY(sandboxes_, Sandboxes::open(scope_, plan_, *env_.spawner, env_.stop, news));
     AWM_CHECK(write_run_metadata(output_dir_, plan_.options.run_id, join(dataset_titles(), ","), options_.run.split));
     results_.resize(tasks_.size());
+    std::vector<const Row*> rows;
+    for (const auto& task : tasks_) {
+      if (needs_sandbox(task)) rows.push_back(task.row);
+    }
+    sandboxes_->expect(rows);
     work_all();
 
     EvalSummary summary{.run_id = plan_.options.run_id,
@@ -311,6 +322,7 @@ class Evaluation {
           continue;
         }
         work(tasks_[i], results_[i], scope.child(results_[i].instance_id));
+        sandboxes_->finished(*tasks_[i].row);
         tell(results_[i]);
       }
     };
@@ -360,6 +372,14 @@ class Evaluation {
       result.flags = judged->flags;
     }
     result.seconds = Seconds(Clock::now() - began).count();
+  }
+
+  [[nodiscard]] bool needs_sandbox(const Task& task) const {
+    const std::string patch = task.patch.value_or("");
+    if (!task.submitted || patch.empty()) return false;
+    EvalResult earlier;
+    const auto folder = run_log_folder(output_dir_, plan_.options.run_id, model_, task.row->instance_id);
+    return !skip(*task.row, patch, folder, earlier);
   }
 
   bool skip(const Row& row, const std::string& patch, const std::string& folder, EvalResult& result) const {

@@ -43,9 +43,12 @@ struct RunOptions {
   std::string image;               // docker: for all rows; "" by the row
   std::string image_template;      // docker: with {instance_id}, {repo}, …; "" the row's own name or SWE-bench's rule
   std::string platform;            // docker: "linux/amd64" unless the row says otherwise
-  std::string repos;               // folder of OWNER__NAME repositories
-  std::vector<std::string> repo;   // "OWNER/NAME=PATH"
-  std::string env_setup;           // file with a shell prelude
+  std::string image_budget = "auto";  // docker: disk for images that the run pulls: a size, "auto", "none"
+  bool keep_images = false;           // docker: the run removes none that it pulled
+  int prefetch_images = 2;            // docker: so many that come next are pulled ahead
+  std::string repos;                  // folder of OWNER__NAME repositories
+  std::vector<std::string> repo;      // "OWNER/NAME=PATH"
+  std::string env_setup;              // file with a shell prelude
 
   // Judging.
   bool skip_evaluation = false;

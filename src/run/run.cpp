@@ -45,7 +45,12 @@ class Run {
     AWM_TRY(const auto budget, fit_workers(options().workers, "run"));
     plan_.options.workers = budget.workers;
     descriptor_limit_ = budget.descriptor_limit;
-    AWM_TRY(sandboxes_, Sandboxes::open(scope_, plan_, env_.spawner, env_.stop));
+    const SandboxNews news{.say = [this](std::string_view line) { say(line); },
+                           .status =
+                               [this](std::string_view text) {
+                                 if (env_.progress != nullptr) env_.progress->waiting(text);
+                               }};
+    AWM_TRY(sandboxes_, Sandboxes::open(scope_, plan_, env_.spawner, env_.stop, news));
     AWM_CHECK(open_http());
     AWM_CHECK(open_output());
     AWM_CHECK(open_model());
@@ -306,6 +311,13 @@ class Run {
           [this](std::size_t position) { return sandboxes_->make(row_at(position), "agent", sample_scope(position)); },
           Seconds(settings_.connect_timeout), workers);
     }
+    std::vector<const Row*> rows;
+    for (const std::size_t index : todo_) {
+      const Row& row = plan_.rows[index];
+      const auto given = plan_.given_patches.find(row.instance_id);
+      if (given == plan_.given_patches.end() || !given->second.empty()) rows.push_back(&row);
+    }
+    sandboxes_->expect(rows);
     Loop loop(scope_, env_.stop, {.workers = workers, .lag = static_cast<std::size_t>(options().memory_lag)},
               {.work = [&](std::size_t position, const LearnedPtr& learned,
                            std::size_t) { return work_out(loop, position, learned); },
@@ -371,6 +383,7 @@ class Run {
       if (prewarmer_) prewarmer_->forget(position);
       check_resources(result);
     }
+    sandboxes_->finished(row);
     result.patch = {};  // on disk; ten thousand of them are not kept in memory
     const bool abandoned = result.verdict == SampleVerdict::interrupted || is_hopeless(result);
     const std::lock_guard lock(mutex_);

@@ -1,7 +1,16 @@
 #include "run/sandboxes.h"
 
+#include <algorithm>
+#include <map>
+#include <utility>
+
+#include "base/json.h"
 #include "base/text.h"
+#include "config/schema.h"
+#include "docker/credentials.h"
+#include "os/file.h"
 #include "os/log.h"
+#include "run/images.h"
 #include "sandbox/docker_sandbox.h"
 #include "sandbox/image_name.h"
 #include "sandbox/local_sandbox.h"
@@ -29,6 +38,9 @@ class LocalSandboxes : public Sandboxes {
     return {};
   }
 
+  void expect(const std::vector<const Row*>& /*rows*/) override {}
+  void finished(const Row& /*row*/) override {}
+
   Result<std::unique_ptr<Sandbox>> make(const Row& row, std::string_view purpose, const Scope& scope) override {
     LocalSandboxSettings settings;
     AWM_TRY(settings.repository, repository_of(plan_, row));
@@ -54,12 +66,27 @@ class LocalSandboxes : public Sandboxes {
 
 class DockerSandboxes : public Sandboxes {
  public:
-  DockerSandboxes(const RunPlan& plan, Spawner& spawner, const Stop& stop)
-      : plan_(plan), spawner_(spawner), stop_(stop) {}
+  DockerSandboxes(const RunPlan& plan, Spawner& spawner, const Stop& stop, SandboxNews news)
+      : plan_(plan), spawner_(spawner), stop_(stop), news_(std::move(news)) {}
 
   Result<void> open(const Scope& scope) {
+    AWM_CHECK(asked_budget());
     AWM_TRY(const auto address, engine_address_from_environment());
     AWM_TRY(engine_, Engine::connect(scope.child("engine"), address, Deadline::in(engine_limit), &stop_));
+    const Scope logins = scope.child("login");
+    images_ = std::make_unique<Images>(
+        *engine_, stop_, scope,
+        ImagesSettings{.budget = image_budget(),
+                       .keep = plan_.options.keep_images,
+                       .ahead = static_cast<std::size_t>(std::max(plan_.options.prefetch_images, 0)),
+                       .login =
+                           [this, logins](const std::string& name, Cancel& cancel) {
+                             return registry_auth(
+                                 name, docker_config_path(),
+                                 {.spawner = spawner_, .stop = stop_, .scope = logins, .cancel = &cancel});
+                           },
+                       .say = news_.say,
+                       .status = news_.status});
     // The sweep is a second net: without it the run goes on.
     auto swept = sweep_docker_leftovers(*engine_, {}, Deadline::in(sweep_limit));
     if (!swept) log_warning("the sweep of left-over containers failed: " + swept.error().message());
@@ -71,13 +98,27 @@ class DockerSandboxes : public Sandboxes {
     return {};
   }
 
+  void expect(const std::vector<const Row*>& rows) override {
+    std::vector<std::string> names;
+    for (std::size_t i = 0; i < rows.size(); ++i) {
+      positions_.emplace(rows[i]->instance_id, i);
+      names.push_back(image_name(*rows[i]).value_or(""));  // what is wrong with it is told when it is made
+    }
+    images_->expect(std::move(names), platform());
+  }
+
+  void finished(const Row& row) override {
+    if (const auto at = positions_.find(row.instance_id); at != positions_.end()) images_->finished(at->second);
+  }
+
   Result<std::unique_ptr<Sandbox>> make(const Row& row, std::string_view purpose, const Scope& scope) override {
     DockerSandboxSettings settings;
-    AWM_TRY(settings.image,
-            image_of({.instance_id = row.instance_id, .repo = row.repo, .version = row.version, .image = row.image},
-                     {.image = plan_.options.image, .template_text = plan_.options.image_template}));
-    if (!plan_.options.platform.empty()) settings.platform = plan_.options.platform;
-    settings.progress = [image = settings.image](std::string_view line) { log_info(image + ": " + std::string(line)); };
+    AWM_TRY(settings.image, image_name(row));
+    settings.platform = platform();
+    settings.hold_image = [this, image = settings.image](Cancel& cancel, Deadline deadline) {
+      return images_->hold(image, platform(), cancel, deadline);
+    };
+    if (const auto at = positions_.find(row.instance_id); at != positions_.end()) images_->begun(at->second);
     if (plan_.options.repos.empty() && plan_.repositories.empty()) {
       settings.base_commit = row.base_commit;
     } else {
@@ -101,22 +142,60 @@ class DockerSandboxes : public Sandboxes {
  private:
   static constexpr Seconds engine_limit{20};
   static constexpr Seconds sweep_limit{60};
+  static constexpr uint64_t least_reserve = uint64_t{10} << 30;
+
+  [[nodiscard]] Result<std::string> image_name(const Row& row) const {
+    return image_of({.instance_id = row.instance_id, .repo = row.repo, .version = row.version, .image = row.image},
+                    {.image = plan_.options.image, .template_text = plan_.options.image_template});
+  }
+  [[nodiscard]] std::string platform() const {
+    return plan_.options.platform.empty() ? DockerSandboxSettings().platform : plan_.options.platform;
+  }
+
+  // nullopt: "auto".
+  [[nodiscard]] Result<std::optional<uint64_t>> asked_budget() const {
+    const auto& text = plan_.options.image_budget;
+    if (text == "auto") return std::nullopt;
+    if (text == "none") return UINT64_MAX;
+    if (const auto size = parse_size(text)) return static_cast<uint64_t>(*size);
+    return fail(Errc::invalid_input, "use", "--image-budget " + text, "it is no size",
+                "write a size (100G), auto or none");
+  }
+
+  // "auto": what is free where the engine keeps its data, but for a reserve; no limit where that disk is not ours to
+  // see.
+  [[nodiscard]] uint64_t image_budget() const {
+    if (const auto asked = asked_budget(); asked && *asked) return **asked;
+    if (engine_->address().kind != EngineAddress::Kind::unix_socket) return UINT64_MAX;
+    const auto reply = engine_->call("GET", "/info", "", Deadline::in(engine_limit));
+    if (!reply) return UINT64_MAX;
+    const auto info = parse_json(reply->body, "the engine's description of itself");
+    const auto root = info ? string_or(*info, "DockerRootDir", "") : "";
+    const auto disk = root.empty() ? std::unexpected(Error{}) : sys::disk_space(root);
+    if (!disk) return UINT64_MAX;
+    const uint64_t reserve = std::max(least_reserve, disk->total / 20);
+    return disk->available > reserve ? disk->available - reserve : 0;
+  }
+
   const RunPlan& plan_;
   Spawner& spawner_;
   const Stop& stop_;
+  const SandboxNews news_;
   std::unique_ptr<Engine> engine_;
+  std::map<std::string, std::size_t> positions_;  // of rows, by their ids
+  std::unique_ptr<Images> images_;                // ends before the engine
 };
 
 }  // namespace
 
 Result<std::unique_ptr<Sandboxes>> Sandboxes::open(const Scope& scope, const RunPlan& plan, Spawner& spawner,
-                                                   const Stop& stop) {
+                                                   const Stop& stop, SandboxNews news) {
   const auto opened = [&](auto sandboxes) -> Result<std::unique_ptr<Sandboxes>> {
     AWM_CHECK(sandboxes->open(scope));
     return sandboxes;
   };
   if (plan.options.sandbox == "local") return opened(std::make_unique<LocalSandboxes>(plan, spawner, stop));
-  return opened(std::make_unique<DockerSandboxes>(plan, spawner, stop));
+  return opened(std::make_unique<DockerSandboxes>(plan, spawner, stop, std::move(news)));
 }
 
 }  // namespace awm

@@ -154,6 +154,7 @@ class DockerSandbox final : public HelperSandbox {
   }
 
   ReleaseReport close() noexcept override {
+    std::shared_ptr<const void> lease;
     UniqueContainer container;
     {
       std::unique_lock lock(mutex_);
@@ -163,6 +164,7 @@ class DockerSandbox final : public HelperSandbox {
       }
       closed_ = true;
       container = std::move(container_);
+      lease = std::move(lease_);
     }
     cancel_.request();
     end_client();
@@ -172,6 +174,7 @@ class DockerSandbox final : public HelperSandbox {
         report.problems.push_back(std::move(gone).error());
       }
     }
+    lease.reset();
     const std::lock_guard lock(mutex_);
     report_ = std::move(report);
     released_.notify_all();
@@ -203,15 +206,17 @@ class DockerSandbox final : public HelperSandbox {
           .repository = settings_.repository, .base_commit = settings_.base_commit, .cache_folder = cache};
       AWM_TRY(checkout, prepare_checkout(request, spawner_, stop_, scope_, deadline, &cancel_));
     }
-    AWM_TRY(const auto image, ensure_image(engine_, scope_, settings_.image,
-                                           {.platform = settings_.platform,
-                                            .registry_auth = settings_.registry_auth,
-                                            .progress = settings_.progress},
-                                           settings_.pull, deadline));
-    AWM_TRY(const auto helper, helper_for(image));
+    AWM_TRY(auto image, hold_image());
+    AWM_TRY(auto helper, helper_for(image));
     // An engine behind a socket sees our files, most often; trying costs less than an upload.
     shown_ = settings_.show_own_files && engine_.address().kind == EngineAddress::Kind::unix_socket;
     auto begun = begin(image, helper, checkout);
+    if (!begun && settings_.hold_image && is_of_a_missing_image(begun.error())) {
+      // Somebody removed it between our look and the container's making.
+      AWM_TRY(image, hold_image());
+      AWM_TRY(helper, helper_for(image));
+      begun = begin(image, helper, checkout);
+    }
     if (!begun && shown_ && is_of_what_was_shown(begun.error())) {
       shown_ = false;
       AWM_CHECK(give_up_container());
@@ -229,6 +234,26 @@ class DockerSandbox final : public HelperSandbox {
     facts_.memory_limit = limit_text(settings_.memory);
     facts_.pids_limit = settings_.pids > 0 ? fmt::format("cgroup of the engine, {}", settings_.pids) : "none";
     return {};
+  }
+
+  // The image, which stays until close().
+  Result<ImageInfo> hold_image() {
+    if (!settings_.hold_image) {
+      AWM_TRY(auto found, find_image(engine_, settings_.image, settings_.platform, soon()));
+      if (found) return *std::move(found);
+      return no_good(Errc::not_found, "the engine does not have it", "docker pull " + settings_.image);
+    }
+    const auto asked = Clock::now();
+    AWM_TRY(auto held, settings_.hold_image(cancel_, Deadline::in(settings_.image_limit)));
+    if (!deadline_.is_never()) deadline_ = Deadline::at(deadline_.when() + (Clock::now() - asked));
+    const std::lock_guard lock(mutex_);
+    if (closed_) return fail(Errc::closed, "connect", "the sandbox", "it was closed");
+    lease_ = std::move(held.lease);
+    return std::move(held.info);
+  }
+
+  static bool is_of_a_missing_image(const Error& error) {
+    return error.http_status == 404 && contains(to_lower_ascii(error.cause), "no such image");
   }
 
   // Could it be that the engine does not see our files, or may not run them, or sees others?
@@ -585,6 +610,7 @@ class DockerSandbox final : public HelperSandbox {
   std::mutex mutex_;
   std::condition_variable released_;
   UniqueContainer container_;
+  std::shared_ptr<const void> lease_;  // of the image
   bool closed_ = false;
   std::optional<ReleaseReport> report_;
 };

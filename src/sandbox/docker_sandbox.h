@@ -20,6 +20,7 @@
 
 #include "docker/containers.h"
 #include "docker/engine.h"
+#include "docker/images.h"
 #include "docker/sweep.h"
 #include "os/spawn.h"
 #include "os/stop.h"
@@ -29,10 +30,11 @@ namespace awm {
 
 struct DockerSandboxSettings {
   std::string image;
-  std::string platform = "linux/amd64";            // "" : the engine's own
-  bool pull = true;                                // a missing image is pulled; false: it is an error
-  std::string registry_auth;                       // see PullOptions
-  std::function<void(std::string_view)> progress;  // of a pull; any thread
+  std::string platform = "linux/amd64";  // "" : the engine's own
+  // Sees to it that the image is there, and stays until the lease is dropped, which is after the container's removal.
+  // `cancel` ends it. Absent: an image that is not there is an error.
+  std::function<Result<HeldImage>(Cancel& cancel, Deadline deadline)> hold_image;
+  Seconds image_limit{7200};  // for that; what it takes is not counted as connect()'s
 
   // A repository of this machine that goes to /testbed with its history up to base_commit, in place of what is there.
   // "" : the image's own /testbed; then base_commit, where given, must be its HEAD or below it.
@@ -72,8 +74,8 @@ DockerSandboxSettings as_reference_judge(DockerSandboxSettings settings);
 // Not connected. `engine`, `spawner` and `stop` outlive it. connect() may run on any thread, ahead of need: a connected
 // sandbox waits at no cost but its container and one descriptor, and the threads that use it later may be others.
 // Errors of connect() besides Sandbox's: unsupported (architecture; no shell in the image), permission (/testbed cannot
-// be written), those of ensure_image; each names the image and what to do. Lost sandboxes say what became of their
-// container: killed, out of memory, removed, engine gone.
+// be written), those of find_image and of hold_image; each names the image and what to do. Lost sandboxes say what
+// became of their container: killed, out of memory, removed, engine gone.
 Result<std::unique_ptr<Sandbox>> make_docker_sandbox(const DockerSandboxSettings& settings, const Engine& engine,
                                                      Spawner& spawner, const Stop& stop, const Scope& scope);
 

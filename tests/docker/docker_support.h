@@ -6,6 +6,7 @@
 
 #include "docker/containers.h"
 #include "docker/engine.h"
+#include "docker/images.h"
 #include "support/support.h"
 
 namespace awm::testing {

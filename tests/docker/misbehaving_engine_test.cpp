@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "docker/containers.h"
+#include "docker/images.h"
 #include "httpd/server.h"
 #include "os/sys.h"
 #include "os/thread.h"
@@ -353,21 +354,40 @@ TEST(EngineUpgrade, TakesWhatCameWithTheHead) {
   EXPECT_EQ(all, "early bytes");
 }
 
+PullOptions once() {
+  PullOptions options{.platform = "linux/amd64"};
+  options.retries.tries = 1;
+  return options;
+}
+
 TEST(Pull, ErrorsInTheMiddleOfAGoodAnswerAreErrors) {
   struct Case {
     const char* words;
     Errc code;
+    const char* remedy;
   };
   for (const auto& c :
-       {Case{"toomanyrequests: You have reached your pull rate limit", Errc::exhausted},
-        Case{"manifest for a/b:1 not found: manifest unknown: manifest unknown", Errc::not_found},
-        Case{"no matching manifest for linux/amd64 in the manifest list entries", Errc::not_found},
-        Case{"pull access denied for a/b, repository does not exist or may require 'docker login'", Errc::permission},
-        Case{"failed to register layer: write /x: no space left on device", Errc::exhausted},
-        Case{"Get \"https://registry-1.docker.io/v2/\": dial tcp: lookup registry-1.docker.io: no such host",
-             Errc::unavailable},
-        Case{"something else", Errc::io}}) {
+       {Case{"toomanyrequests: You have reached your pull rate limit", Errc::exhausted, "wait"},
+        Case{"manifest for a/b:1 not found: manifest unknown: manifest unknown", Errc::not_found, "name"},
+        Case{"no matching manifest for linux/amd64 in the manifest list entries", Errc::not_found, "platform"},
+        Case{"pull access denied for a/b, repository does not exist or may require 'docker login': denied: requested "
+             "access to the resource is denied",
+             Errc::permission, "docker login"},
+        Case{"unauthorized: authentication required", Errc::permission, "docker login"},
+        Case{"filesystem layer verification failed for digest sha256:00", Errc::protocol, "mirror"},
+        Case{"failed commit on ref \"layer-sha256:00\": unexpected commit digest sha256:11, expected sha256:00",
+             Errc::protocol, "mirror"},
+        Case{"unexpected EOF", Errc::lost, "broke off"},
+        Case{"httpReadSeeker: failed open: unexpected status code https://x/v2/y: 503 Service Unavailable",
+             Errc::unavailable, "later"},
+        Case{"Get \"https://a:1/v2/\": x509: certificate signed by unknown authority", Errc::unavailable, "certs.d"},
+        Case{"mediaType in manifest should be 'x' not 'y'", Errc::unsupported, "update"},
+        Case{"failed to register layer: write /x: no space left on device", Errc::exhausted, "docker system df"},
+        Case{"Get \"https://registry/v2/\": dial tcp: lookup registry: no such host", Errc::unavailable, "proxy"},
+        Case{"something else", Errc::io, ""}}) {
     const std::string progress = R"({"status":"Pulling from a/b","id":"1"})"
+                                 "\r\n"
+                                 R"({"status":"Pulling fs layer","id":"abc"})"
                                  "\r\n"
                                  R"({"status":"Downloading","progressDetail":{"current":5,"total":10},"id":"abc"})"
                                  "\r\n" +
@@ -375,17 +395,16 @@ TEST(Pull, ErrorsInTheMiddleOfAGoodAnswerAreErrors) {
     const Fake fake([&](const HttpdRequest&) { return lines(progress); });
     const auto engine = fake.connect();
     ASSERT_TRUE(engine);
-    std::vector<std::string> told;
-    const auto pulled = pull_image(**engine, "a/b:1",
-                                   {.platform = "linux/amd64",
-                                    .registry_auth = "",
-                                    .progress = [&](std::string_view line) { told.emplace_back(line); }},
-                                   within(10));
+    auto options = once();
+    std::vector<double> parts;
+    options.progress = [&](const PullProgress& told) { parts.push_back(told.part); };
+    const auto pulled = pull_image(**engine, "a/b:1", options, within(10));
     ASSERT_FALSE(pulled) << c.words;
     EXPECT_EQ(pulled.error().code, c.code) << pulled.error();
     EXPECT_EQ(pulled.error().object, "a/b:1");
     EXPECT_THAT(pulled.error().cause, HasSubstr(c.words));
-    EXPECT_THAT(told, ::testing::ElementsAre("1 Pulling from a/b", HasSubstr("abc Downloading 5 B of 10 B")));
+    EXPECT_THAT(pulled.error().remedy, HasSubstr(c.remedy));
+    EXPECT_THAT(parts, ::testing::ElementsAre(0, 0, ::testing::DoubleEq(0.35)));
   }
 }
 
@@ -394,10 +413,61 @@ TEST(Pull, ARefusalAtOnceHasTheSameClasses) {
       [](const HttpdRequest&) { return message(500, "toomanyrequests: You have reached your pull rate limit."); });
   const auto engine = fake.connect();
   ASSERT_TRUE(engine);
-  const auto pulled = pull_image(**engine, "a/b:1", {}, within(10));
+  const auto pulled = pull_image(**engine, "a/b:1", once(), within(10));
   ASSERT_FALSE(pulled);
   EXPECT_EQ(pulled.error().code, Errc::exhausted);
-  EXPECT_THAT(pulled.error().remedy, HasSubstr("log in"));
+  EXPECT_EQ(pulled.error().http_status, 500);
+  EXPECT_THAT(pulled.error().remedy, HasSubstr("docker login"));
+}
+
+TEST(Pull, WaitsAsLongAsItIsAskedAndNoLongerThanItMay) {
+  struct Case {
+    const char* words;
+    const char* header;
+    double wait;
+  };
+  for (const auto& c : {Case{"toomanyrequests: retry-after: 20ms, allowed: 44000/minute", "", 0.02},
+                        Case{"toomanyrequests: retry-after: 413.79\u00b5s, allowed: 44000/minute", "", 0.00041379},
+                        Case{"toomanyrequests", "0.03", 0.03}}) {
+    std::atomic<int> asked{0};
+    const Fake fake([&](const HttpdRequest&) {
+      if (++asked > 1) return lines("{\"status\":\"done\"}\n");
+      auto no = message(429, c.words);
+      if (*c.header != '\0') no.headers.emplace_back("Retry-After", c.header);
+      return no;
+    });
+    const auto engine = fake.connect();
+    ASSERT_TRUE(engine);
+    auto options = once();
+    options.retries = {.tries = 2, .first_wait = Seconds(0)};
+    std::vector<double> waits;
+    options.will_retry = [&](const Error&, Seconds wait) { waits.push_back(wait.count()); };
+    const auto pulled = pull_image(**engine, "a/b:1", options, within(30));
+    EXPECT_TRUE(pulled) << pulled.error();
+    EXPECT_THAT(waits, ::testing::ElementsAre(::testing::DoubleNear(c.wait, 1e-9)));
+  }
+  const Fake fake([](const HttpdRequest&) { return message(429, "toomanyrequests: retry-after: 6h"); });
+  const auto engine = fake.connect();
+  ASSERT_TRUE(engine);
+  auto options = once();
+  options.retries.tries = 5;
+  options.will_retry = [](const Error&, Seconds) { ADD_FAILURE() << "six hours are too long"; };
+  const auto pulled = pull_image(**engine, "a/b:1", options, within(30));
+  ASSERT_FALSE(pulled);
+  EXPECT_THAT(pulled.error().cause, HasSubstr("it asks to wait 6 h"));
+}
+
+TEST(Pull, ARetryEndsWithItsCancel) {
+  const Fake fake([](const HttpdRequest&) { return message(429, "toomanyrequests: retry-after: 300s"); });
+  const auto engine = fake.connect();
+  ASSERT_TRUE(engine);
+  Cancel cancel;
+  auto options = once();
+  options.retries.tries = 5;
+  options.will_retry = [&](const Error&, Seconds) { cancel.request(); };
+  const auto pulled = pull_image((*engine)->with(cancel), "a/b:1", options, within(3600));
+  ASSERT_FALSE(pulled);
+  EXPECT_EQ(pulled.error().code, Errc::closed) << pulled.error();
 }
 
 TEST(Pull, SendsNameTagPlatformAndAuth) {
@@ -414,8 +484,7 @@ TEST(Pull, SendsNameTagPlatformAndAuth) {
     }
     return std::string("-");
   };
-  ASSERT_TRUE(pull_image(**engine, "host:5000/a/b",
-                         {.platform = "linux/arm64", .registry_auth = "e30=", .progress = {}}, within(10)));
+  ASSERT_TRUE(pull_image(**engine, "host:5000/a/b", {.platform = "linux/arm64", .registry_auth = "e30="}, within(10)));
   EXPECT_EQ(query("fromImage"), "host:5000/a/b");
   EXPECT_EQ(query("tag"), "latest");
   EXPECT_EQ(query("platform"), "linux/arm64");
@@ -426,57 +495,22 @@ TEST(Pull, SendsNameTagPlatformAndAuth) {
   EXPECT_EQ(seen.header("X-Registry-Auth"), std::nullopt);
 }
 
-TEST(EnsureImage, PullsOnceForManyThatWantItAtATime) {
+TEST(ImageLock, IsHeldByOneAtATimeAndNamedByEngineAndImage) {
   const testing::TestFolder cache;
   ::setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
-  std::atomic<int> pulls{0};
-  std::atomic<bool> there{false};
-  const Fake fake([&](const HttpdRequest& request) {
-    if (request.path.find("/images/create") != std::string::npos) {
-      ++pulls;
-      there = true;
-      return lines("{\"status\":\"done\"}\n");
-    }
-    if (!there) return message(404, "No such image");
-    return HttpdResponse{.body = R"({"Id":"sha256:1","Os":"linux","Architecture":"amd64"})"};
-  });
-  const auto engine = fake.connect();
+  const Fake fake([](const HttpdRequest&) { return message(404, "nothing"); });
+  auto engine = fake.connect();
   ASSERT_TRUE(engine);
-  std::vector<Thread> threads;
-  std::atomic<int> got{0};
-  for (int i = 0; i < 4; ++i) {
-    auto thread = Thread::start(scope, "wants", [&] {
-      const auto image = ensure_image(**engine, scope, "a/b:1", {.platform = "linux/amd64"}, true, within(30));
-      if (image && image->id == "sha256:1") ++got;
-    });
-    ASSERT_TRUE(thread);
-    threads.push_back(*std::move(thread));
-  }
-  threads.clear();
-  EXPECT_EQ(got, 4);
-  EXPECT_EQ(pulls, 1);
-  ::unsetenv("XDG_CACHE_HOME");
-}
-
-TEST(EnsureImage, OfAnotherPlatformIsPulledForOursElseRefused) {
-  const testing::TestFolder cache;
-  ::setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
-  const Fake fake([&](const HttpdRequest& request) {
-    if (request.path.find("/images/create") != std::string::npos)
-      return lines("{\"error\":\"no matching manifest for linux/amd64 in the manifest list entries\"}\n");
-    return HttpdResponse{.body = R"({"Id":"sha256:1","Os":"linux","Architecture":"arm64"})"};
-  });
-  const auto engine = fake.connect();
-  ASSERT_TRUE(engine);
-  const auto refused = ensure_image(**engine, scope, "a/b:1", {.platform = "linux/amd64"}, true, within(30));
-  ASSERT_FALSE(refused);
-  EXPECT_EQ(refused.error().code, Errc::not_found);
-  EXPECT_THAT(refused.error().message(), HasSubstr("linux/arm64"));
-  const auto here = ensure_image(**engine, scope, "a/b:1", {.platform = "linux/amd64"}, false, within(30));
-  ASSERT_FALSE(here);
-  EXPECT_EQ(here.error().code, Errc::unsupported);
-  EXPECT_TRUE(ensure_image(**engine, scope, "a/b:1", {.platform = "linux/arm64"}, false, within(30)));
-  EXPECT_TRUE(ensure_image(**engine, scope, "a/b:1", {}, false, within(30)));
+  auto first = lock_image(**engine, scope, "a/b:1", within(20));
+  ASSERT_TRUE(first) << first.error();
+  EXPECT_TRUE(lock_image(**engine, scope, "a/b:2", within(20)));
+  bool waited = false;
+  const auto second = lock_image(**engine, scope, "a/b:1", Deadline::in(Seconds(0.01)), [&] { waited = true; });
+  ASSERT_FALSE(second);
+  EXPECT_EQ(second.error().code, Errc::timed_out) << second.error();
+  EXPECT_TRUE(waited);
+  first->reset();
+  EXPECT_TRUE(lock_image(**engine, scope, "a/b:1", within(20)));
   ::unsetenv("XDG_CACHE_HOME");
 }
 

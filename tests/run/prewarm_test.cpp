@@ -7,6 +7,7 @@
 #include "base/json.h"
 #include "base/text.h"
 #include "httpd/server.h"
+#include "run/images.h"
 #include "sandbox/docker_sandbox.h"
 #include "support/support.h"
 
@@ -55,12 +56,16 @@ class PrewarmerTest : public ::testing::TestWithParam<const char*> {
   PrewarmerTest() : engine_(GetParam()) {
     ::setenv("XDG_CACHE_HOME", cache_.path().c_str(), 1);
     stop_ = *Stop::create(scope);
+    images_ = std::make_unique<Images>(engine_.engine(), *stop_, scope, ImagesSettings{});
     spawner_ = *Spawner::create(scope);
   }
   ~PrewarmerTest() override { ::unsetenv("XDG_CACHE_HOME"); }
   Result<std::unique_ptr<Sandbox>> make(std::size_t position) {
     DockerSandboxSettings settings;
     settings.image = "somebody/image:" + std::to_string(position);
+    settings.hold_image = [this, image = settings.image](Cancel& cancel, Deadline deadline) {
+      return images_->hold(image, "linux/amd64", cancel, deadline);
+    };
     return make_docker_sandbox(settings, engine_.engine(), *spawner_, *stop_, scope);
   }
 
@@ -68,6 +73,7 @@ class PrewarmerTest : public ::testing::TestWithParam<const char*> {
   StuckEngine engine_;
   std::unique_ptr<Stop> stop_;
   std::unique_ptr<Spawner> spawner_;
+  std::unique_ptr<Images> images_;
 };
 
 TEST_P(PrewarmerTest, ClosesWhatIsInTheMaking) {

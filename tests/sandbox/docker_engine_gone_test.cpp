@@ -91,7 +91,6 @@ class EngineGone : public ::testing::Test {
     DockerSandboxSettings s;
     s.image = image_;
     s.platform = "";
-    s.pull = false;
     s.helper_folder = AWM_BIN_DIR;
     s.labels = labels_of_this_process("gone", "sample");
     auto made = make_docker_sandbox(s, own_.engine(), *spawner_, *stop_, scope);

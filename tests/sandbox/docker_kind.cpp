@@ -18,7 +18,6 @@ SandboxKind docker_kind() {
               [](const SandboxParts& parts, const SandboxWish& wish) {
                 DockerSandboxSettings settings;
                 settings.image = docker_test_image();
-                settings.pull = false;
                 settings.platform = "";
                 settings.helper_folder = AWM_BIN_DIR;
                 settings.cache_folder = parts.folder / "cache";

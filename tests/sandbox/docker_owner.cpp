@@ -20,7 +20,6 @@ int main(int argc, char** argv) {
   DockerSandboxSettings settings;
   settings.image = argv[1];
   settings.platform = "";
-  settings.pull = false;
   settings.helper_folder = argv[2];
   settings.name = "owner";
   settings.labels = labels_of_this_process(argv[3], "owned");

@@ -51,7 +51,6 @@ class DockerSandboxTest : public ::testing::Test {
   DockerSandboxSettings settings() {
     DockerSandboxSettings s;
     s.image = docker_test_image();
-    s.pull = false;
     s.platform = "";
     s.helper_folder = AWM_BIN_DIR;
     s.cache_folder = cache_.path();
@@ -122,6 +121,32 @@ class DockerSandboxTest : public ::testing::Test {
   std::unique_ptr<Stop> stop_;
   std::string run_ = "test-" + sys::random_hex(4);
 };
+
+TEST_F(DockerSandboxTest, HoldsItsImageFromBeforeTheContainerUntilItIsRemoved) {
+  auto s = settings();
+  const auto info = inspect_image(*docker_engine(), s.image, within(60));
+  ASSERT_TRUE(info && *info) << info.error();
+  int asked = 0;
+  std::weak_ptr<const void> lease;
+  s.hold_image = [&](Cancel&, Deadline) -> Result<HeldImage> {
+    // Gone again when it is to be used, the first time.
+    HeldImage held{.info = **info, .lease = nullptr};
+    if (++asked == 1) held.info.id = "sha256:" + std::string(64, '0');
+    held.lease = std::make_shared<std::size_t>(0);
+    lease = held.lease;
+    return held;
+  };
+  const auto sandbox = connected(s);
+  ASSERT_TRUE(sandbox);
+  EXPECT_EQ(asked, 2);
+  EXPECT_FALSE(lease.expired());
+  EXPECT_TRUE(sandbox->close().clean());
+  EXPECT_TRUE(lease.expired());
+  s.hold_image = [](Cancel&, Deadline) -> Result<HeldImage> {
+    return fail(Errc::exhausted, "pull image", "x", "toomanyrequests");
+  };
+  EXPECT_EQ(error_of_connect(s).code, Errc::exhausted);
+}
 
 TEST_F(DockerSandboxTest, RunsCommandsAndTellsWhatIsInside) {
   auto sandbox = connected(settings());
