@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <functional>
+
 #include "base/json.h"
 #include "base/text.h"
 #include "support/support.h"
@@ -26,6 +28,16 @@ std::string base64(std::string_view bytes) {
     for (unsigned i = 0; i < 4; ++i) text += at + i > bytes.size() ? '=' : letters[(held >> (18U - 6U * i)) & 0x3fU];
   }
   return text;
+}
+
+// The same large layer is put again and again.
+std::string digest_of(const std::string& content) {
+  static std::map<std::pair<std::size_t, std::size_t>, std::string> known;
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  auto& digest = known[{content.size(), std::hash<std::string>{}(content)}];
+  if (digest.empty()) digest = "sha256:" + sha256_hex(content);
+  return digest;
 }
 
 HttpdResponse refusal(int status, std::string_view code, std::string_view words) {
@@ -56,7 +68,7 @@ std::string Registry::host() const {
 }
 
 std::string Registry::keep(std::string media, std::string content, bool layer) {
-  auto digest = "sha256:" + sha256_hex(content);
+  auto digest = digest_of(content);
   blobs_[digest] = {.media = std::move(media), .content = std::move(content), .layer = layer};
   return digest;
 }
