@@ -228,6 +228,7 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
       entry.there = result.has_value();
       pull.result = std::move(result);
       pull.done = true;
+      if (pull.ahead_of != none) ahead_ = false;
       ended_.push_back(std::exchange(entry.pull, nullptr));
     }
     changed_.notify_all();
@@ -348,9 +349,7 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
     const std::lock_guard lock(mutex_);
     if (closed_ || settings_.ahead == 0 || stop_.draining()) return;
     while (front_ < begun_.size() && begun_[front_]) ++front_;
-    for (const auto& [name, entry] : entries_) {
-      if (entry.pull && entry.pull->ahead_of != none) return;  // one at a time
-    }
+    if (ahead_) return;  // one at a time
     std::set<std::string_view> next;
     const std::size_t end = std::min(names_.size(), front_ + far_enough);
     for (std::size_t i = front_; i < end && next.size() < settings_.ahead; ++i) {
@@ -360,7 +359,7 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
       if (entry.there || entry.pull || entry.tried_ahead || entry.removing) continue;
       entry.tried_ahead = true;
       // Without a thread it is pulled when it is asked for.
-      (void)start(entry, name, platform_, i);
+      ahead_ = start(entry, name, platform_, i).has_value();
       return;
     }
   }
@@ -471,6 +470,7 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
   std::map<std::string, Entry> entries_;  // never erased: others hold references
   std::vector<std::shared_ptr<Pull>> ended_;
   Clock::time_point status_told_{};
+  bool ahead_ = false;  // one is being fetched ahead
   bool closed_ = false;
 };
 
