@@ -192,14 +192,15 @@ HttpdResponse Registry::answer_locked(const HttpdRequest& request) {
 }
 
 HttpdResponse Registry::manifest(const HttpdRequest& request, const std::string& name, const std::string& ref) {
-  if (request.method == "GET") ++asked_[name].first;
-  if (fails(Fault::too_many)) {
+  const bool get = request.method == "GET";  // an engine that looked with HEAD in vain may do without
+  if (get) ++asked_[name].first;
+  if (get && fails(Fault::too_many)) {
     auto no = refusal(429, "TOOMANYREQUESTS", "retry-after: 1ms, you have reached the test's limit");
     no.headers.emplace_back("Retry-After", "1");
     return no;
   }
-  if (fails(Fault::server_error)) return refusal(503, "UNAVAILABLE", "under repair");
-  if (request.method == "GET" && fails(Fault::silent)) return {.body = "{}", .delay = std::chrono::hours(1)};
+  if (get && fails(Fault::server_error)) return refusal(503, "UNAVAILABLE", "under repair");
+  if (get && fails(Fault::silent)) return {.body = "{}", .delay = std::chrono::hours(1)};
   const auto tag = tags_.find(name + ":" + ref);
   const auto digest = tag == tags_.end() ? ref : tag->second;
   const auto found = blobs_.find(digest);
