@@ -17,7 +17,7 @@ build=(
 # What a task's commands and the example tasks use.
 run=("${build[@]}" bubblewrap patch procps python3 make)
 # Faster builds where they are repeated, and the peers that tests compare with.
-test=("${run[@]}" ccache mold python3-pytest openssl)
+test=("${run[@]}" ccache mold python3-pytest openssl strace)
 ci=("${test[@]}" clang-format-19 clang-tidy-19)
 
 needs=()

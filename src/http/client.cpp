@@ -18,6 +18,7 @@ namespace awm {
 namespace {
 
 constexpr std::size_t max_header_bytes = std::size_t{256} << 10;
+constexpr Seconds longest_sleep{10};
 
 // A request on its way. Its caller waits in send(), so that what the caller lent stays valid until `done`.
 struct Transfer {
@@ -177,8 +178,12 @@ struct HttpClient::State {
   // Ends what is late; the nearest time at which something will be.
   Deadline check_deadlines();
   void drop_idle_connections();
-  void wake() {  // under the mutex
-    if (multi != nullptr && !ended) curl_multi_wakeup(multi);
+  // Under the mutex. libcurl's own way of being woken is not there when it could not have the descriptors for it, and
+  // says so to nobody.
+  void wake() const {
+    if (ended) return;
+    constexpr uint64_t one = 1;
+    (void)sys::write_all(wake_fd.get(), std::string_view(reinterpret_cast<const char*>(&one), sizeof one));
   }
 
   static size_t on_header(char* data, size_t size, size_t count, void* transfer);
@@ -191,8 +196,10 @@ struct HttpClient::State {
   const HttpOptions options;
   std::string authorities;
 
+  UniqueFd wake_fd;        // an event: the driving thread has something to look at
+  CURLM* multi = nullptr;  // of the driving thread
+
   std::mutex mutex;
-  CURLM* multi = nullptr;  // written by the driving thread, under the mutex
   bool closing = false;
   bool ended = false;  // the driving thread takes nothing any more
   std::vector<Transfer*> arrived;
@@ -441,13 +448,7 @@ Deadline HttpClient::State::check_deadlines() {
 // libcurl closes idle connections on no other occasion.
 void HttpClient::State::drop_idle_connections() {
   CURLM* fresh = make_multi();
-  if (fresh == nullptr) return;
-  CURLM* old = nullptr;
-  {
-    const std::lock_guard lock(mutex);
-    old = std::exchange(multi, fresh);
-  }
-  curl_multi_cleanup(old);
+  if (fresh != nullptr) curl_multi_cleanup(std::exchange(multi, fresh));
 }
 
 void HttpClient::State::run() {
@@ -491,27 +492,25 @@ void HttpClient::State::run() {
     } else {
       for (Transfer* transfer : fresh) begin(*transfer);
     }
-    if (drop && active.empty()) {
-      drop_idle_connections();
-      continue;  // who called meanwhile woke the old handle
-    }
+    if (drop && active.empty()) drop_idle_connections();
 
     int running = 0;
     curl_multi_perform(multi, &running);
     take_finished();
     const Deadline nearest = check_deadlines();
 
-    curl_waitfd stop_fd{.fd = stop.cancel_fd(), .events = CURL_WAIT_POLLIN, .revents = 0};
-    const int wait = nearest.poll_ms();
+    curl_waitfd extra[2] = {{.fd = wake_fd.get(), .events = CURL_WAIT_POLLIN, .revents = 0},
+                            {.fd = stop.cancel_fd(), .events = CURL_WAIT_POLLIN, .revents = 0}};
+    // Where nobody could wake it, it looks by itself.
+    const int wait = sooner(nearest, Deadline::in(longest_sleep)).poll_ms();
     int ready = 0;
-    curl_multi_poll(multi, stopped ? nullptr : &stop_fd, stopped ? 0 : 1, wait < 0 ? 3'600'000 : wait, &ready);
+    curl_multi_poll(multi, &extra[0], stopped ? 1 : 2, wait, &ready);
+    if (extra[0].revents != 0) {
+      uint64_t count = 0;
+      (void)sys::read(wake_fd.get(), &count, sizeof count);
+    }
   }
-  CURLM* last = nullptr;
-  {
-    const std::lock_guard lock(mutex);
-    last = std::exchange(multi, nullptr);
-  }
-  curl_multi_cleanup(last);
+  curl_multi_cleanup(std::exchange(multi, nullptr));
 }
 
 HttpSession::HttpSession(std::shared_ptr<State> state) : state_(std::move(state)) {}
@@ -601,6 +600,7 @@ HttpClient::HttpClient(std::shared_ptr<State> state) : state_(std::move(state)) 
 
 Result<std::unique_ptr<HttpClient>> HttpClient::create(const Scope& scope, const Stop& stop, HttpOptions options) {
   auto state = std::make_shared<State>(scope, stop, options);
+  AWM_TRY(state->wake_fd, sys::event_fd(scope, "to wake the HTTP client"));
   state->multi = state->make_multi();
   if (state->multi == nullptr) {
     return fail(Errc::exhausted, "start", "the HTTP client",

@@ -48,16 +48,20 @@ class Disturbed : public ::testing::Test {
     const bool faulty =
         std::any_of(orders.begin(), orders.end(), [](std::string_view one) { return one.starts_with("AWM_"); });
     if (faulty && argv.front() == program()) argv.front() += "-faults";
+    AWM_CHECK(make_folders(home));
+    SpawnOptions options{.argv = std::move(argv), .environment = environment(home, orders), .folder = home};
+    return run_process(bench_.spawner(), scope(), std::move(options), Deadline::in(patience_));
+  }
+
+  // The variables of such a process: the bench's, and over them these.
+  [[nodiscard]] Words environment(const std::string& home, const Words& orders) const {
     Words environment = bench_.environment();
     const auto more = plus(orders, {"HOME=" + home});
     std::erase_if(environment, [&](const std::string& one) {
       return std::any_of(more.begin(), more.end(),
                          [&](const std::string& other) { return other.starts_with(one.substr(0, one.find('=') + 1)); });
     });
-    environment = plus(std::move(environment), more);
-    AWM_CHECK(make_folders(home));
-    SpawnOptions options{.argv = std::move(argv), .environment = std::move(environment), .folder = home};
-    return run_process(bench_.spawner(), scope(), std::move(options), Deadline::in(patience_));
+    return plus(std::move(environment), more);
   }
 
   [[nodiscard]] Words run_words(const std::string& out, const Words& more) const {

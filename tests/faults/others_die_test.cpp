@@ -5,40 +5,13 @@
 #include <map>
 
 #include "e2e/held_model.h"
+#include "faults/live_run.h"
 #include "os/sys.h"
 
 namespace awm::e2e {
 namespace {
 
 using ::testing::HasSubstr;
-
-// A run that goes on beside the test, its output in a file.
-class LiveRun {
- public:
-  LiveRun(Bench& bench, std::vector<std::string> argv) : log_(bench.folder() / "log") {
-    auto log = sys::open(scope(), log_, sys::Open::append);
-    EXPECT_TRUE(log) << log.error();
-    if (!log) return;
-    auto child = bench.spawner().spawn(scope(), {.argv = std::move(argv),
-                                                 .environment = bench.environment(),
-                                                 .folder = bench.folder().path(),
-                                                 .stdout_fd = log->get()});
-    EXPECT_TRUE(child) << child.error();
-    if (child) child_ = *std::move(child);
-  }
-  [[nodiscard]] int pid() const { return child_.pid(); }
-  [[nodiscard]] std::string said() const { return testing::read_text(log_); }
-  Outcome finish(const std::string& folder) {
-    ProcessOutput output;
-    output.status = child_.wait(Deadline::in(Seconds{240})).value_or(ExitStatus::exited(99));
-    output.output = said();
-    return Bench::read(std::move(output), folder);
-  }
-
- private:
-  std::string log_;
-  Child child_;
-};
 
 std::string status_field(const std::string& pid, const std::string& name) {
   const auto text = read_file("/proc/" + pid + "/status").value_or("");
