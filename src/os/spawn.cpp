@@ -220,6 +220,7 @@ Result<ExitStatus> Child::wait(Deadline deadline, const Stop* stop) {
   if (!running()) return fail(Errc::closed, "wait for", "a child process", "it is reaped already");
   static const Scope scope("process/wait");
   UniqueFd watch;
+  bool blind = false;
   for (;;) {
     auto ended = sys::try_wait(pid_);
     if (!ended) return std::unexpected(std::move(ended).error());
@@ -228,13 +229,18 @@ Result<ExitStatus> Child::wait(Deadline deadline, const Stop* stop) {
       token_.release();
       return ExitStatus::from_wait((*ended)->wait_status);
     }
-    if (!watch) {
-      AWM_TRY(watch, sys::pidfd_open(scope, pid_));
+    // Kernels before 5.3 have none, filters of system calls refuse it, and there may be no descriptor left: then it is
+    // looked after from time to time.
+    if (!watch && !blind) {
+      auto opened = sys::pidfd_open(scope, pid_);
+      if (opened) watch = *std::move(opened);
+      blind = !opened;
     }
-    std::array<sys::PollFd, 2> set{sys::PollFd{.fd = watch.get(), .want_read = true},
+    std::array<sys::PollFd, 2> set{sys::PollFd{.fd = watch ? watch.get() : -1, .want_read = true},
                                    sys::PollFd{.fd = stop != nullptr ? stop->cancel_fd() : -1, .want_read = true}};
-    AWM_TRY(const int ready, sys::poll(set, deadline));
-    if (ready == 0)
+    AWM_TRY(const int ready,
+            sys::poll(set, blind ? sooner(deadline, Deadline::in(std::chrono::milliseconds(20))) : deadline));
+    if (ready == 0 && deadline.passed())
       return fail(Errc::timed_out, "wait for", "process " + std::to_string(pid_), "it did not end in time");
     if (set[1].readable && !set[0].readable)
       return std::unexpected(stopped_error("wait for", "process " + std::to_string(pid_)));
