@@ -64,6 +64,42 @@ struct Journal::State {
   }
 };
 
+namespace {
+
+constexpr std::string_view check_key = R"(,"check":")";
+
+std::string check_of(std::string_view text) {
+  return sha256_hex(text).substr(0, 16);
+}
+
+// A record as a line: its last key is the check of what stands before it.
+std::string sealed(const Json& record) {
+  std::string line = dump_json(record);
+  line.pop_back();  // the brace
+  const auto check = check_of(line);
+  return line.append(check_key).append(check).append("\"}\n");
+}
+
+enum class Seal { none, good, broken };
+
+Seal seal_of(std::string_view line) {
+  const std::size_t tail = check_key.size() + 16 + 2;
+  if (line.size() <= tail || line.substr(line.size() - tail, check_key.size()) != check_key) return Seal::none;
+  const auto text = line.substr(0, line.size() - tail);
+  return line.substr(line.size() - 18, 16) == check_of(text) ? Seal::good : Seal::broken;
+}
+
+Error broken(const std::string& place) {
+  return {
+      .code = Errc::invalid_input,
+      .operation = "read",
+      .object = place,
+      .cause = "this record is not as awm wrote it: its check differs",
+      .remedy = "restore the file from a copy, or cut it off before this line: what stood behind is then done again"};
+}
+
+}  // namespace
+
 std::string journal_path(const std::string& folder) {
   return join_path(folder, "journal.jsonl");
 }
@@ -118,31 +154,39 @@ Result<std::unique_ptr<Journal>> Journal::open(const Scope& scope, const std::st
   }
   AWM_TRY(auto reader, LineReader::open(scope, path));
   uint64_t whole = 0;
+  bool checked = false;  // journals of schema 1 have no checks
   for (;;) {
     AWM_TRY(const auto line, reader.next());
     if (!line) break;
     const std::string place = path + ":" + std::to_string(reader.line_number());
-    auto record = parse_json(*line, place);
     if (!reader.ended_with_newline()) {
       // What a crash in mid-write leaves. Its caller never heard that it was written.
       state->torn = line->size();
       break;
     }
+    const Seal seal = seal_of(*line);
+    if (seal == Seal::broken) return std::unexpected(broken(place));
+    auto record = parse_json(*line, place);
     if (!record) return std::unexpected(std::move(record).error());
     if (!record->is_object() || !get_string(*record, "type")) {
       return fail(Errc::invalid_input, "read", place, "not a journal record: an object with \"type\" is expected");
     }
+    record->erase("check");
+    if (checked && seal == Seal::none) return std::unexpected(broken(place));
     if (reader.line_number() == 1) {
       if (string_or(*record, "type", "") != "header") {
         return fail(
             Errc::invalid_input, "read", place,
             "the first line of a journal is its header, and this is \"" + string_or(*record, "type", "") + "\"");
       }
-      if (const auto schema = get_int(*record, "schema"); schema != journal_schema) {
-        return fail(Errc::unsupported, "read", place,
-                    "schema " + std::to_string(schema.value_or(0)) + " of a later awm",
+      const auto schema = get_int(*record, "schema").value_or(0);
+      if (schema > journal_schema) {
+        return fail(Errc::unsupported, "read", place, "schema " + std::to_string(schema) + " of a later awm",
                     "use the awm that wrote it, or a newer one");
       }
+      if (schema < 1) return fail(Errc::invalid_input, "read", place, "the header names no schema");
+      checked = schema >= 2;
+      if (checked && seal == Seal::none) return std::unexpected(broken(place));
       state->header = *std::move(record);
     } else {
       state->apply(*record);
@@ -164,7 +208,7 @@ Result<std::unique_ptr<Journal>> Journal::open(const Scope& scope, const std::st
 
 Result<void> Journal::append(Json record, Durability durability) {
   if (!record.contains("time")) record["time"] = iso_time();
-  const std::string line = dump_json(record) + "\n";
+  const std::string line = sealed(record);
   const std::lock_guard lock(state_->mutex);
   if (!state_->file.is_open()) return fail(Errc::closed, "write", state_->path, "the journal is closed");
   const bool synced = durability == Durability::synced;

@@ -2,11 +2,13 @@
 // made again from it.
 //
 // One JSON object a line, each with "type" and "time". The first line is the header:
-// {"type":"header","schema":1,...,"settings":{...}}; a later {"type":"settings",...} replaces what it has of the
+// {"type":"header","schema":2,...,"settings":{...}}; a later {"type":"settings",...} replaces what it has of the
 // header, when a resume changed it. Records of a sample carry "instance_id": started, patch, verdict, error, release,
 // commit. A sample is judged once its verdict record is on disk, whatever comes after; it is part of the run's result
 // once its commit record is there, and commits are in the order of the tasks. A last line without its end is what a
-// crash left: it is cut off when the journal is opened again.
+// crash left: it is cut off when the journal is opened again. A line's last key is "check", the first 16 digits of the
+// SHA-256 of the line up to the comma before it: a record that a disk or a hand has changed is refused, with its place.
+// Journals of schema 1 have no checks, and are gone on with as they are.
 #pragma once
 
 #include <functional>
@@ -23,7 +25,7 @@
 
 namespace awm {
 
-inline constexpr int journal_schema = 1;
+inline constexpr int journal_schema = 2;
 
 // Where a sample stands, as its records say.
 struct SampleState {

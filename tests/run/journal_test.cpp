@@ -1,5 +1,6 @@
 #include "run/journal.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cerrno>
@@ -138,6 +139,57 @@ TEST_F(JournalTest, EveryTornTailIsCutOffAndTheRestKept) {
     EXPECT_EQ(journal->sample("a")->stage, SampleState::Stage::started);
     EXPECT_EQ(text(), whole.substr(0, last_line));
   }
+}
+
+// A disk or a hand changes one bit. It is noticed, or nothing is lost for it but the last record, which is told.
+TEST_F(JournalTest, EveryFlippedBitIsNoticed) {
+  {
+    const auto journal = create();
+    ASSERT_TRUE(journal->append(record("patch", "a")));
+    ASSERT_TRUE(journal->append(Json{{"type", "verdict"}, {"instance_id", "a"}, {"verdict", "passed"}}));
+    ASSERT_TRUE(journal->append(record("commit", "a")));
+  }
+  const auto whole = text();
+  const auto last = whole.rfind('\n', whole.size() - 2) + 1;
+  int named = 0;
+  for (std::size_t at = 0; at < whole.size(); ++at) {
+    for (int bit = 0; bit < 8; ++bit) {
+      auto changed = whole;
+      changed[at] = static_cast<char>(static_cast<unsigned char>(changed[at]) ^ (1U << bit));
+      ASSERT_TRUE(write_file(journal_path(folder()), changed));
+      const auto journal = Journal::open(scope, folder());
+      if (!journal) {
+        EXPECT_THAT(journal.error().object, ::testing::HasSubstr("journal.jsonl"));
+        ++named;
+        continue;
+      }
+      // Its last line has no end: cut off, as after a crash.
+      EXPECT_EQ(at, whole.size() - 1);
+      EXPECT_EQ((*journal)->torn_bytes(), whole.size() - last);
+      EXPECT_FALSE((*journal)->sample("a")->committed);
+      EXPECT_EQ((*journal)->sample("a")->stage, SampleState::Stage::judged);
+    }
+  }
+  EXPECT_EQ(named, 8 * (static_cast<int>(whole.size()) - 1));
+}
+
+TEST_F(JournalTest, OfSchemaOneHasNoChecksAndIsGoneOnWith) {
+  const std::string old = R"({"type":"header","schema":1,"run_id":"r"})"
+                          "\n"
+                          R"({"type":"started","instance_id":"a"})"
+                          "\n";
+  ASSERT_TRUE(write_file(journal_path(folder()), old));
+  ASSERT_TRUE(open()->append(record("verdict", "a")));
+  EXPECT_EQ(open()->sample("a")->stage, SampleState::Stage::judged);
+}
+
+TEST_F(JournalTest, OfALaterAwmIsRefused) {
+  ASSERT_TRUE(write_file(journal_path(folder()), R"({"type":"header","schema":3,"run_id":"r"})"
+                                                 "\n"));
+  const auto journal = Journal::open(scope, folder());
+  ASSERT_FALSE(journal);
+  EXPECT_EQ(journal.error().code, Errc::unsupported);
+  EXPECT_THAT(journal.error().message(), ::testing::HasSubstr("a later awm"));
 }
 
 TEST_F(JournalTest, ABrokenLineInTheMiddleIsNamed) {
