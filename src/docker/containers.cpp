@@ -21,13 +21,14 @@ std::string label(std::string_view name) {
   return std::string(label_prefix) + std::string(name);
 }
 
+// A whole decimal number and nothing else. False: the label is missing, or something else stands there.
 template <class Number>
-Number number_of(const std::map<std::string, std::string>& labels, std::string_view name) {
-  Number value{};
-  if (const auto it = labels.find(label(name)); it != labels.end()) {
-    std::from_chars(it->second.data(), it->second.data() + it->second.size(), value);
-  }
-  return value;
+bool read_number(const std::map<std::string, std::string>& labels, std::string_view name, Number& into) {
+  const auto it = labels.find(label(name));
+  if (it == labels.end()) return false;
+  const char* const end = it->second.data() + it->second.size();
+  const auto [rest, problem] = std::from_chars(it->second.data(), end, into);
+  return problem == std::errc() && rest == end;
 }
 
 std::string short_id(const std::string& id) {
@@ -47,17 +48,17 @@ std::map<std::string, std::string> ContainerLabels::map() const {
 }
 
 std::optional<ContainerLabels> ContainerLabels::from(const std::map<std::string, std::string>& labels) {
-  const auto run = labels.find(label("run"));
-  const auto boot = labels.find(label("boot"));
-  if (run == labels.end() || boot == labels.end()) return std::nullopt;
   ContainerLabels out;
-  out.run_id = run->second;
-  out.boot_id = boot->second;
-  if (const auto sample = labels.find(label("sample")); sample != labels.end()) out.sample_id = sample->second;
-  if (const auto space = labels.find(label("pid-namespace")); space != labels.end()) out.pid_namespace = space->second;
-  out.pid = number_of<int64_t>(labels, "pid");
-  out.pid_start_time = number_of<uint64_t>(labels, "pid-start");
-  out.lease_until = number_of<int64_t>(labels, "lease-until");
+  for (const auto& [name, text] : {std::pair{"run", &out.run_id}, std::pair{"sample", &out.sample_id},
+                                   std::pair{"boot", &out.boot_id}, std::pair{"pid-namespace", &out.pid_namespace}}) {
+    const auto found = labels.find(label(name));
+    if (found == labels.end()) return std::nullopt;
+    *text = found->second;
+  }
+  if (!read_number(labels, "pid", out.pid) || !read_number(labels, "pid-start", out.pid_start_time) ||
+      !read_number(labels, "lease-until", out.lease_until) || out.pid <= 0) {
+    return std::nullopt;
+  }
   return out;
 }
 

@@ -221,6 +221,23 @@ TEST(Sweep, RemovesWhatTheDeadLeftAndNothingElse) {
   foreign.labels = {{"somebody", "else"}};
   auto others = UniqueContainer::create(*docker_engine(), scope, foreign, within(60));
   ASSERT_TRUE(others) << others.error();
+  // Labels that somebody wrote by hand, with one of ours missing or no number, are not ours.
+  std::vector<std::string> forged;
+  for (const auto& [name, words] : dead.map()) {
+    for (const bool missing : {true, false}) {
+      const bool number = name.ends_with("pid") || name.ends_with("pid-start") || name.ends_with("lease-until");
+      if (!missing && !number) continue;
+      auto spec = spec_of({"true"});
+      spec.labels = dead.map();
+      spec.labels[name] = words + "x";
+      if (missing) spec.labels.erase(name);
+      auto made = UniqueContainer::create(*docker_engine(), scope, spec, within(60));
+      ASSERT_TRUE(made) << made.error();
+      forged.push_back(made->id());
+      keep.push_back(*std::move(made));
+    }
+  }
+  EXPECT_EQ(forged.size(), 10U);
 
   const auto names = [](const std::vector<Leftover>& list) {
     std::vector<std::string> found;
@@ -245,6 +262,7 @@ TEST(Sweep, RemovesWhatTheDeadLeftAndNothingElse) {
   ASSERT_TRUE(here) << here.error();
   EXPECT_THAT(names(here->removed), ::testing::UnorderedElementsAre("dead", "gone"));
   const auto swept = sweep_docker_leftovers(*docker_engine(), {.other_hosts = true}, within(60));
+  for (const auto& id : forged) EXPECT_TRUE(inspect_container(*docker_engine(), id, within(20))) << id;
   ASSERT_TRUE(swept) << swept.error();
   EXPECT_THAT(names(swept->removed), ::testing::ElementsAre("expired"));
   EXPECT_THAT(names(swept->kept), ::testing::UnorderedElementsAre("elsewhere", "alive"));

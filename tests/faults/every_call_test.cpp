@@ -79,7 +79,9 @@ class EveryCall : public Disturbed {
     std::vector<Point> points;
     std::size_t turn = 0;
     for (const auto& site : sites) {
-      const auto& errors = errors_of(site.call);
+      auto errors = errors_of(site.call);
+      // A control file takes a whole write or none, and half of a number is another number.
+      if (site.place.starts_with("sandbox/cgroup.cpp")) std::erase(errors, fault::short_count);
       if (!is_long() && !seen.insert(site.call + site.place).second) continue;
       if (!is_long()) {
         points.push_back({.site = site, .number = 0, .os_errno = errors[turn++ % errors.size()]});
