@@ -59,4 +59,8 @@ function(awm_test name)
   endif()
   add_test(NAME ${name} COMMAND ${name})
   set_tests_properties(${name} PROPERTIES TIMEOUT ${TEST_TIMEOUT} LABELS "${TEST_LABELS}")
+  # They count what is in the engine that they share.
+  if("docker" IN_LIST TEST_LABELS)
+    set_tests_properties(${name} PROPERTIES RESOURCE_LOCK engine)
+  endif()
 endfunction()
