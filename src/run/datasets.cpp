@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "os/file.h"
 #include "os/log.h"
+#include "run/harbor.h"
 #include "run/hub.h"
 
 namespace awm {
@@ -503,13 +504,40 @@ Result<std::string> dataset_name(const std::string& given) {
 Result<Datasets> read_datasets(const Scope& scope, const Stop& stop, const DatasetRequest& request) {
   Datasets datasets;
   std::vector<std::string> files;
+  std::map<std::string, std::string> places;  // of rows, by their ids
+  const auto add = [&](std::vector<Row> rows) -> Result<void> {
+    for (auto& row : rows) {
+      const auto [place, fresh] = places.emplace(row.instance_id, row.origin);
+      if (!fresh) {
+        return fail(Errc::invalid_input, "read", fmt::format("{}, {}", row.origin, row.instance_id),
+                    fmt::format("the row is there twice; the first is at {}", place->second), "leave one of them out");
+      }
+      datasets.rows.push_back(std::move(row));
+    }
+    return {};
+  };
+  const auto add_files = [&]() -> Result<void> {
+    if (files.empty()) return {};
+    AWM_TRY(auto rows, read_rows(files));
+    files.clear();
+    return add(std::move(rows));
+  };
   std::optional<HubSettings> settings;
   std::string cache;
   std::unique_ptr<Hub> hub;
   for (const auto& dataset : request.datasets) {
     const auto name = dataset.starts_with('/') ? std::nullopt : parse_hub_name(dataset);
     if (!name) {
-      files.push_back(dataset);
+      const auto tasks = harbor_tasks_in(dataset);
+      if (tasks.empty()) {
+        files.push_back(dataset);
+        continue;
+      }
+      AWM_CHECK(add_files());
+      for (const auto& task : tasks) {
+        AWM_TRY(auto row, read_harbor_task(task));
+        AWM_CHECK(add({std::move(row)}));
+      }
       continue;
     }
     if (!settings) {
@@ -523,7 +551,7 @@ Result<Datasets> read_datasets(const Scope& scope, const Stop& stop, const Datas
     files.insert(files.end(), std::make_move_iterator(found.files.begin()), std::make_move_iterator(found.files.end()));
   }
   hub.reset();
-  AWM_TRY(datasets.rows, read_rows(files));
+  AWM_CHECK(add_files());
   return datasets;
 }
 

@@ -36,10 +36,11 @@ struct Datasets {
   std::map<std::string, std::string> revisions;  // by name, of those that have one
 };
 
-// Reads them all, in their order. What the cache has of a name's present revision is not fetched again; where the Hub
-// does not answer (or HF_HUB_OFFLINE says not to ask) the latest revision in the cache is taken, and a line of the log
-// says so. Rows are never used that the server cut, or that are of two revisions. Errors: those of read_rows() and of
-// Hub; invalid_input for a split or configuration that is not there; stopped, as soon as the stop is drain.
+// Reads them all, in their order; a folder that is a Harbor task, or holds some, gives these (run/harbor.h). What the
+// cache has of a name's present revision is not fetched again; where the Hub does not answer (or HF_HUB_OFFLINE says
+// not to ask) the latest revision in the cache is taken, and a line of the log says so. Rows are never used that the
+// server cut, or that are of two revisions. Errors: those of read_rows() and of Hub; invalid_input for a split or
+// configuration that is not there; stopped, as soon as the stop is drain.
 Result<Datasets> read_datasets(const Scope& scope, const Stop& stop, const DatasetRequest& request);
 
 }  // namespace awm

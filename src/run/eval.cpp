@@ -20,6 +20,7 @@
 #include "swebench/prediction.h"
 #include "swebench/regrade.h"
 #include "swebench/row.h"
+#include "swebench/task_folder.h"
 
 namespace awm {
 namespace {
@@ -86,6 +87,7 @@ struct Task {
   const Row* row = nullptr;
   std::optional<std::string> patch;
   bool submitted = false;
+  bool solve = false;  // the patch is what the task's own solution makes
 };
 
 class Evaluation {
@@ -224,7 +226,7 @@ class Evaluation {
     AWM_CHECK(read_given());
     AWM_CHECK(make_tasks());
     for (const auto& task : tasks_) {
-      if (task.submitted && !task.patch.value_or("").empty()) AWM_CHECK(check_judgeable(*task.row));
+      if (task.submitted && (task.solve || !task.patch.value_or("").empty())) AWM_CHECK(check_judgeable(*task.row));
     }
     AWM_TRY(const auto budget, fit_workers(plan_.options.workers, "evaluate"));
     plan_.options.workers = budget.workers;
@@ -299,6 +301,7 @@ class Evaluation {
       Task task{.row = &row};
       if (options_.gold) {
         task.submitted = true;
+        task.solve = is_task_folder(row);
         task.patch = row.patch;
       } else if (const auto found = by_id.find(row.instance_id); found != by_id.end()) {
         task.submitted = true;
@@ -344,7 +347,17 @@ class Evaluation {
     const Row& row = *task.row;
     result.known_bad = known_bad_.contains(row.instance_id);
     if (!task.submitted) return;
-    const std::string patch = task.patch.value_or("");
+    std::string patch = task.patch.value_or("");
+    if (task.solve) {
+      auto solved = solve(row, scope);
+      if (!solved) {
+        result.outcome = RunReportOutcome::error;
+        result.message = solved.error().message();
+        result.error_class = to_string(solved.error().code);
+        return;
+      }
+      patch = *std::move(solved);
+    }
     if (patch.empty()) {
       result.outcome = RunReportOutcome::empty_patch;
       result.verdict = JudgeVerdict::empty_patch;
@@ -376,10 +389,30 @@ class Evaluation {
 
   [[nodiscard]] bool needs_sandbox(const Task& task) const {
     const std::string patch = task.patch.value_or("");
+    if (task.submitted && task.solve) return true;
     if (!task.submitted || patch.empty()) return false;
     EvalResult earlier;
     const auto folder = run_log_folder(output_dir_, plan_.options.run_id, model_, task.row->instance_id);
     return !skip(*task.row, patch, folder, earlier);
+  }
+
+  // What the task's own solution changes, made where the judge judges: it may need the network.
+  Result<std::string> solve(const Row& row, const Scope& scope) {
+    for (int attempt = 1;; ++attempt) {
+      auto patch = [&]() -> Result<std::string> {
+        AWM_TRY(const std::unique_ptr<Sandbox> sandbox, sandboxes_->make(row, "judge", scope.child("solution")));
+        auto made = [&]() -> Result<std::string> {
+          AWM_CHECK(sandbox->connect(Deadline::in(connect_limit)));
+          return patch_of_solution(*sandbox, row);
+        }();
+        for (const auto& problem : sandbox->close().problems) log_warning(row.instance_id + ": " + problem.message());
+        return made;
+      }();
+      if (patch || attempt > options_.infra_retries || !worth_a_retry(patch.error()) || env_.stop.draining())
+        return patch;
+      log_warning(fmt::format("{}: {}; try {} of {}", row.instance_id, patch.error().message(), attempt + 1,
+                              options_.infra_retries + 1));
+    }
   }
 
   bool skip(const Row& row, const std::string& patch, const std::string& folder, EvalResult& result) const {

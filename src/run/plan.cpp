@@ -14,6 +14,7 @@
 #include "os/log.h"
 #include "run/datasets.h"
 #include "swebench/prediction.h"
+#include "swebench/task_folder.h"
 
 namespace awm {
 namespace {
@@ -57,6 +58,7 @@ class Planner {
     AWM_CHECK(check_options());
     AWM_CHECK(read_tasks());
     AWM_CHECK(read_files());
+    AWM_CHECK(check_task_folders());
     AWM_CHECK(check_repositories());
     AWM_CHECK(check_same_run());
     return std::move(plan_);
@@ -83,6 +85,30 @@ class Planner {
     if (!any) return std::unexpected(*std::move(first));
     log_warning(fmt::format("{} repositories are missing, and their tasks will end in errors: {}", missing.size(),
                             join(std::vector<std::string>(missing.begin(), missing.end()), ", ")));
+    return {};
+  }
+
+  // Harbor's tasks live in their images.
+  Result<void> check_task_folders() const {
+    for (const auto& row : plan_.rows) {
+      if (!is_task_folder(row)) continue;
+      const auto& options = plan_.options;
+      if (options.sandbox != "docker") {
+        return fail(Errc::invalid_input, "use", "--sandbox " + options.sandbox,
+                    "the Harbor task " + row.instance_id + " runs in its image", "use --sandbox docker");
+      }
+      if (!options.repos.empty() || !plan_.repositories.empty()) {
+        return fail(Errc::invalid_input, "use", "--repos, --repo",
+                    "the Harbor task " + row.instance_id + " has its repository in its image", "leave them out");
+      }
+      if (row.image.empty() && options.image.empty() && options.image_template.empty()) {
+        return fail(Errc::unsupported, "find the image of", row.task_folder,
+                    "its task.toml names no docker_image, and awm builds none from its environment/Dockerfile",
+                    fmt::format("docker build -t {0} {1}, for every task, and --image-template '{{instance_id}}'; or "
+                                "name it as docker_image",
+                                to_lower_ascii(row.instance_id), join_path(row.task_folder, "environment")));
+      }
+    }
     return {};
   }
 

@@ -21,6 +21,7 @@
 #include "run/views.h"
 #include "swebench/eval_script.h"
 #include "swebench/report.h"
+#include "swebench/task_folder.h"
 
 namespace awm {
 namespace {
@@ -42,6 +43,7 @@ class Run {
     if (!options().skip_evaluation) {
       for (const auto& row : plan_.rows) AWM_CHECK(check_judgeable(row));
     }
+    if (options().gold) AWM_CHECK(refuse_gold_of_task_folders());
     AWM_TRY(const auto budget, fit_workers(options().workers, "run"));
     plan_.options.workers = budget.workers;
     descriptor_limit_ = budget.descriptor_limit;
@@ -68,6 +70,17 @@ class Run {
 
   void say(std::string_view line) const {
     if (env_.progress != nullptr) env_.progress->note(line);
+  }
+
+  [[nodiscard]] Result<void> refuse_gold_of_task_folders() const {
+    for (const auto& row : plan_.rows) {
+      if (is_task_folder(row)) {
+        return fail(Errc::unsupported, "use", "--gold",
+                    "the Harbor task " + row.instance_id + " has a solution that is run, and no patch",
+                    "use awm eval --gold");
+      }
+    }
+    return {};
   }
 
   // --- before the first sample

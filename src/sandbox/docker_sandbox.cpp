@@ -226,6 +226,7 @@ class DockerSandbox final : public HelperSandbox {
     const auto& id = *begun;
     AWM_CHECK(lend_git(id, image));
     if (checkout) AWM_CHECK(bring_repository(id, *checkout));
+    if (!checkout && settings_.base_commit.empty()) AWM_CHECK(stand_for_testbed(id, image));
     AWM_CHECK(check_testbed());
     if (!checkout) AWM_CHECK(check_commit());
     facts_.network = settings_.network == "none" ? "off"
@@ -543,6 +544,15 @@ class DockerSandbox final : public HelperSandbox {
     // Behind it, where the repository looks for objects; nobody inside writes there.
     return put_container_archive(engine_, id, archive_target(), deadline_,
                                  tar_of_folder(scope_, checkout.history, base_in_archives() + "history", 0, 0));
+  }
+
+  // A task that names no commit may have its files elsewhere: where its image begins to work.
+  Result<void> stand_for_testbed(const std::string& id, const ImageInfo& image) {
+    if (image.folder.size() < 2 || !image.folder.starts_with('/') || settings_.read_only) return {};
+    if (const auto there = stat(std::string(testbed)); there || there.error().code != Errc::not_found) return {};
+    Archive archive;
+    archive.link(std::string(testbed.substr(1)), image.folder);
+    return put_container_archive(engine_, id, "/", soon(), archive.pieces());
   }
 
   Result<void> check_testbed() {

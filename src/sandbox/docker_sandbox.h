@@ -37,7 +37,8 @@ struct DockerSandboxSettings {
   Seconds image_limit{7200};  // for that; what it takes is not counted as connect()'s
 
   // A repository of this machine that goes to /testbed with its history up to base_commit, in place of what is there.
-  // "" : the image's own /testbed; then base_commit, where given, must be its HEAD or below it.
+  // "" : the image's own /testbed; then base_commit, where given, must be its HEAD or below it. Without both, an image
+  // that has no /testbed gets one that leads to its working folder.
   std::string repository;
   std::string base_commit;
   bool hide_future = true;   // of the image's own repository: what HEAD does not reach is removed

@@ -12,6 +12,7 @@
 #include "swebench/grading.h"
 #include "swebench/patch.h"
 #include "swebench/repository_facts.h"
+#include "swebench/task_folder.h"
 
 namespace awm {
 namespace {
@@ -204,6 +205,7 @@ std::string without_image_steps(std::string_view script, bool has_locale, std::v
 }
 
 Result<void> check_judgeable(const Row& row) {
+  if (is_task_folder(row)) return {};  // read_harbor_task() saw to it
   if (!row.has_tests) return unjudgeable(row, "FAIL_TO_PASS, PASS_TO_PASS", "they are missing");
   AWM_CHECK(parser_of(row));
   AWM_CHECK(published_eval_script(row));

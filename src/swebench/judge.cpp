@@ -14,6 +14,7 @@
 #include "swebench/log_text.h"
 #include "swebench/review.h"
 #include "swebench/steps.h"
+#include "swebench/task_folder.h"
 
 namespace awm {
 namespace {
@@ -58,7 +59,11 @@ std::string seconds_text(Seconds seconds) {
 class Judge {
  public:
   Judge(Sandbox& sandbox, const Row& row, std::string_view patch, const JudgeSettings& settings)
-      : sandbox_(sandbox), row_(row), patch_(patch), settings_(settings) {}
+      : sandbox_(sandbox),
+        row_(row),
+        patch_(patch),
+        settings_(settings),
+        limit_(row.test_timeout > 0 ? Seconds(row.test_timeout) : settings.timeout) {}
 
   Result<Judgement> judge() {
     AWM_CHECK(open_folder());
@@ -81,7 +86,7 @@ class Judge {
     AWM_TRY(const bool ended, run_tests());
     if (!ended)
       return finish(JudgeVerdict::timed_out,
-                    fmt::format("the tests took longer than {}", human_seconds(settings_.timeout.count())));
+                    fmt::format("the tests took longer than {}", human_seconds(limit_.count())));
     // What the tests did to the tree is worth a line, and no verdict.
     if (const auto after = diff("after"); after && *after != before) note("Git diff changed after running eval script");
     return grade();
@@ -92,7 +97,8 @@ class Judge {
 
   Result<void> open_folder() {
     AWM_CHECK(make_folders(settings_.log_folder));
-    for (const auto* name : {"report.json", "test_output.txt", "run_instance.log", "eval.sh", "awm.json"})
+    for (const auto* name :
+         {"report.json", "test_output.txt", "run_instance.log", "eval.sh", "awm.json", "reward.json", "reward.txt"})
       AWM_CHECK(remove_tree(file(name)));
     AWM_TRY(log_, AppendFile::open(judge_scope(), file("run_instance.log")));
     return write_file(file("patch.diff"), patch_, true);
@@ -188,6 +194,11 @@ class Judge {
 
   // --- the script
   Result<void> make_script() {
+    if (is_task_folder(row_)) {
+      AWM_TRY(script_, read_file(join_path(row_.task_folder, "tests/test.sh")));
+      AWM_CHECK(write_file(file("eval.sh"), script_));
+      return bring_task_tests(sandbox_, row_);
+    }
     AWM_TRY(const std::string published, published_eval_script(row_));
     script_ = runnable_eval_script(published);
     if (sandbox_.facts().kind == "local") AWM_CHECK(adapt_to_local());
@@ -255,9 +266,11 @@ class Judge {
       return written.has_value();
     };
     ExecOptions options;
-    options.hard_limit = settings_.timeout;
+    options.hard_limit = limit_;
+    options.environment = row_.test_environment;
     options.on_output = [&](std::string_view bytes) { return write(text.next(bytes)); };
-    const auto argv = bash("exec /bin/bash " + script_path());
+    const auto argv =
+        bash(is_task_folder(row_) ? std::string("exec ") + task_test_script : "exec /bin/bash " + script_path());
     note("Eval script for " + row_.instance_id + " copied to the sandbox; running it");
     AWM_TRY(const auto result, sandbox_.exec(argv, options));
     write(text.end());
@@ -267,9 +280,9 @@ class Judge {
     note(fmt::format("Test runtime: {:.2f} seconds ({})", duration_.count(), status_.text()));
     switch (status_.kind()) {
       case ExitStatus::Kind::timed_out:
-        write(fmt::format("\n\nTimeout error: {} seconds exceeded.", seconds_text(settings_.timeout)));
+        write(fmt::format("\n\nTimeout error: {} seconds exceeded.", seconds_text(limit_)));
         if (!written) return std::unexpected(std::move(written).error().within("save the tests' output"));
-        note(fmt::format("Test timed out after {} seconds.", seconds_text(settings_.timeout)));
+        note(fmt::format("Test timed out after {} seconds.", seconds_text(limit_)));
         return false;
       case ExitStatus::Kind::lost:
         return fail(Errc::lost, "run the tests in", "the sandbox", "it was lost");
@@ -282,10 +295,16 @@ class Judge {
   }
 
   Result<Judgement> grade() {
-    AWM_TRY(judgement_.grade, grade_log_file(row_, file("test_output.txt")));
+    if (is_task_folder(row_)) {
+      AWM_CHECK(fetch_reward(sandbox_, settings_.log_folder));
+      AWM_TRY(judgement_.grade, grade_reward(settings_.log_folder));
+    } else {
+      AWM_TRY(judgement_.grade, grade_log_file(row_, file("test_output.txt")));
+    }
     const Grade& grade = judgement_.grade;
     AWM_CHECK(write_file(file("report.json"), dump_json(report_json(row_.instance_id, &grade), 4), true));
     note(fmt::format("Result for {}: resolved: {}", row_.instance_id, grade.resolved));
+    if (grade.resolved && is_task_folder(row_)) return finish(JudgeVerdict::passed, grade.why);
     if (grade.resolved) {
       return finish(JudgeVerdict::passed,
                     fmt::format("{} FAIL_TO_PASS and {} PASS_TO_PASS tests pass", grade.fail_to_pass.success.size(),
@@ -326,7 +345,7 @@ class Judge {
                 {"memory_limit", facts.memory_limit},
                 {"pids_limit", facts.pids_limit},
                 {"network", facts.network}}},
-              {"timeout_seconds", settings_.timeout.count()},
+              {"timeout_seconds", limit_.count()},
               {"test_seconds", duration_.count()},
               {"eval_ended", log_bytes_ > 0 || duration_.count() > 0 ? status_.text() : ""},
               {"log_bytes", log_bytes_},
@@ -345,6 +364,7 @@ class Judge {
   const Row& row_;
   std::string_view patch_;
   const JudgeSettings& settings_;
+  const Seconds limit_;  // of the tests
   AppendFile log_;
   bool log_failed_ = false;
   std::string why_not_;  // of the first way to apply the patch

@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "os/file.h"
 #include "os/thread.h"
+#include "swebench/task_folder.h"
 
 namespace awm {
 namespace {
@@ -44,7 +45,7 @@ void grade_again(Work& work, LogFormat format) {
     return;
   }
   work.entry.outcome = RunReportOutcome::error;
-  auto grade = grade_log_file(*work.row, log, format);
+  auto grade = is_task_folder(*work.row) ? grade_reward(work.folder) : grade_log_file(*work.row, log, format);
   if (!grade) {
     work.problem = std::move(grade).error();
     return;

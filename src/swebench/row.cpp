@@ -257,6 +257,10 @@ std::string hash_of(const Row& row) {
     add_field(text, std::to_string(list->size()));
     for (const auto& name : *list) add_field(text, name);
   }
+  if (!row.task_folder.empty()) {
+    add_field(text, row.task_hash);
+    for (const auto& variable : row.test_environment) add_field(text, variable);
+  }
   return sha256_hex(text);
 }
 

@@ -42,6 +42,12 @@ struct Row {
   // Ours: a shell prelude for every command in a local sandbox.
   std::string environment_setup;
 
+  // Of a task that is a folder (swebench/task_folder.h); empty in rows of files.
+  std::string task_folder;                    // on this machine
+  std::string task_hash;                      // of what it is judged by
+  double test_timeout = 0;                    // seconds that its tests may take; 0: the judge's own limit
+  std::vector<std::string> test_environment;  // "NAME=value", for its tests alone
+
   std::string origin;  // "tasks.jsonl:17", for messages
 };
 
