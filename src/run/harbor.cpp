@@ -145,7 +145,7 @@ class TaskReader {
         }
         value = here ? *here : inner.substr(dash + 2);
       }
-      pairs.push_back(name + "=" + value);
+      pairs.push_back(fmt::format("{}={}", name, value));
     }
     return pairs;
   }
