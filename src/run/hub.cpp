@@ -304,6 +304,11 @@ Result<std::vector<HubSplit>> Hub::splits(const std::string& name) {
     if (!config || !split) return senseless(name, "a split has no name");
     splits.push_back({.config = *std::move(config), .split = *std::move(split)});
   }
+  const Json* pending = find_member(json, "pending");
+  if (splits.empty() && pending != nullptr && pending->is_array() && !pending->empty()) {
+    return fail(Errc::unavailable, "fetch", name, "the server of rows is still preparing this data set",
+                "try again in some minutes");
+  }
   return splits;
 }
 

@@ -1,6 +1,7 @@
 // Data sets by name, from a Hub of the test's own that serves real rows and goes wrong in every way.
 #include "run/datasets.h"
 
+#include <array>
 #include <cstdlib>
 
 #include "base/text.h"
@@ -411,6 +412,34 @@ TEST_F(DatasetsTest, ConfigurationsAndSplitsAreChosenOrNamed) {
   EXPECT_THAT(ids("a/several"), ElementsAre("example__row-0"));
   EXPECT_THAT(ids("a/one"), ElementsAre("example__row-2"));
   EXPECT_THAT(ids("a/none:y/../z"), ElementsAre("example__row-5"));
+}
+
+TEST_F(DatasetsTest, OneThatTheServerStillPreparesIsNotTakenForOneWithoutSplits) {
+  server_.add(lite, "default", "test", real_rows(2));
+  server_.disturb([](const HttpdRequest& request, std::size_t, HttpdResponse& response) {
+    if (request.path != "/splits") return;
+    change(response, [](Json& json) {
+      json["splits"] = Json::array();
+      json["pending"] = {{{"dataset", lite}, {"config", "default"}}};
+    });
+  });
+  EXPECT_THAT(error(lite), HasSubstr("the server of rows is still preparing this data set"));
+}
+
+TEST_F(DatasetsTest, SeveralMayFetchTheSameAtOnce) {
+  server_.add(lite, "default", "test", real_rows(250));
+  std::vector<Thread> threads;
+  std::array<std::vector<std::string>, 4> found;
+  for (auto& mine : found) {
+    auto thread = Thread::start(scope_, "fetcher", [&] { mine = ids(lite); });
+    ASSERT_TRUE(thread) << thread.error();
+    threads.push_back(*std::move(thread));
+  }
+  threads.clear();
+  for (const auto& mine : found) EXPECT_EQ(mine, ids_of(real_rows(250)));
+  server_.asked();
+  EXPECT_EQ(ids(lite), ids_of(real_rows(250)));
+  EXPECT_TRUE(rows_asked().empty());
 }
 
 TEST_F(DatasetsTest, ARenamedDataSetIsFollowedButNotToAnotherServer) {
