@@ -100,6 +100,7 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
         if (entry.pull) entry.pull->cancel.request();
       }
     }
+    closing_.request();
     changed_.notify_all();
     std::vector<std::shared_ptr<Pull>> ended;
     {
@@ -259,7 +260,7 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
     if (!brought) {
       // The registry has nothing else under this name: it is of no use to us, and nobody else had it.
       if (brought.error().code == Errc::unsupported) {
-        if (auto gone = remove_image(engine_, name, Deadline::in(removal_limit)); !gone) {
+        if (auto gone = remove_image(engine_.with(closing_), name, Deadline::in(removal_limit)); !gone) {
           log_warning(gone.error().message());
         }
       }
@@ -425,7 +426,7 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
         if (victim == nullptr || closed_) return false;
         victim->removing = true;
       }
-      auto gone = remove_image(engine_, name, Deadline::in(removal_limit));
+      auto gone = remove_image(engine_.with(closing_), name, Deadline::in(removal_limit));
       {
         const std::lock_guard lock(mutex_);
         victim->removing = false;
@@ -438,7 +439,7 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
       changed_.notify_all();
       if (gone) {
         say("image " + name + ": removed, for the disk's budget");
-      } else {
+      } else if (gone.error().code != Errc::closed && gone.error().code != Errc::stopped) {
         log_warning(gone.error().message());
       }
     }
@@ -459,6 +460,7 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
   const Stop& stop_;
   const Scope scope_;
   const ImagesSettings settings_;
+  Cancel closing_;  // ends removals that are waited for; the engine goes on with them
 
   mutable std::mutex mutex_;
   std::condition_variable changed_;

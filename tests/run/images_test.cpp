@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdlib>
 #include <mutex>
+#include <set>
 
 #include "base/text.h"
 #include "docker/docker_support.h"
@@ -400,6 +401,54 @@ TEST_F(ImagesTest, CloseEndsWhatIsFetchedAhead) {
   const auto late = hold(a);
   ASSERT_FALSE(late);
   EXPECT_EQ(late.error().code, Errc::closed) << late.error();
+}
+
+TEST(ImagesOfASlowEngine, CloseDoesNotWaitForARemoval) {
+  const TestFolder cache;
+  ::setenv("XDG_CACHE_HOME", cache.path().c_str(), 1);
+  std::mutex mutex;
+  std::set<std::string> there;
+  std::atomic<int> removals{0};
+  auto server = HttpServer::start(scope, {}, [&](const HttpdRequest& request) -> HttpdResponse {
+    if (request.path == "/version")
+      return {.body = R"({"Version":"99","ApiVersion":"1.41","Os":"linux","Arch":"amd64"})"};
+    if (request.method == "DELETE") {
+      ++removals;
+      return {.body = "[]", .delay = std::chrono::hours(1)};
+    }
+    const std::lock_guard lock(mutex);
+    if (request.method == "POST") {
+      there.insert(request.query.front().second);
+      return {.body = "{}"};
+    }
+    if (request.path.ends_with("/history")) return {.body = R"([{"Created":1,"CreatedBy":"x","Size":9}])"};
+    for (const auto& name : there) {
+      if (contains(request.path, name)) return {.body = R"({"Id":"sha256:1","Os":"linux","Architecture":"amd64"})"};
+    }
+    return {.status = 404, .body = R"({"message":"no such image"})"};
+  });
+  ASSERT_TRUE(server) << server.error();
+  EngineAddress address;
+  address.kind = EngineAddress::Kind::tcp;
+  address.host = "127.0.0.1";
+  address.port = static_cast<uint16_t>((*server)->port());
+  const auto engine = Engine::connect(scope, address, within(20));
+  ASSERT_TRUE(engine) << engine.error();
+  const auto stop = *Stop::create(scope);
+  Images images(**engine, *stop, scope, {.budget = 0, .ahead = 0});
+  Cancel cancel;
+  EXPECT_TRUE(images.hold("somebody/first:1", platform, cancel, within(60)));
+  Result<HeldImage> second;
+  auto thread = Thread::start(scope, "wants", [&] {
+    second = images.hold("somebody/second:1", platform, cancel, within(3600));  // which needs the room of the first
+  });
+  ASSERT_TRUE(thread);
+  EXPECT_TRUE(testing::eventually([&] { return removals == 1; }));
+  images.close();
+  thread->join();
+  // Had the first pull made the room behind itself, the second did not have to wait for it.
+  EXPECT_TRUE(second || second.error().code == Errc::closed) << second.error();
+  ::unsetenv("XDG_CACHE_HOME");
 }
 
 TEST_F(ImagesTest, OfAnotherPlatformAreAnErrorAndStaySomebodys) {
