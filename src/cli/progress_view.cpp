@@ -152,7 +152,7 @@ class View : public ProgressListener {
       if (live.iterations > 0) line += fmt::format("  step {}", live.iterations);
       lines.push_back(std::move(line));
     }
-    if (!waiting_.empty()) lines.push_back("  " + waiting_);
+    for (const auto line : split_lines(waiting_)) lines.push_back("  " + std::string(line));
     if (!learning_.empty()) lines.push_back("  learning from " + learning_);
     const std::size_t judged = passed_ + failed_;
     std::string sums = fmt::format("{}/{} done: {} passed", done_, start_.tasks, passed_);

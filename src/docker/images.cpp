@@ -223,6 +223,7 @@ class ProgressReader {
       }
     } else if (status == "Verifying Checksum" || status == "Download complete") {
       Layer& layer = layers_[id];
+      layer.total = std::max<uint64_t>(layer.total, 1);  // too small for its size to be told
       layer.bytes = std::max(layer.bytes, layer.total);
       layer.fetched = 1;
     } else if (status == "Extracting") {
@@ -237,7 +238,8 @@ class ProgressReader {
     }
   }
 
-  // A layer whose size is not known yet counts as much as the mean of the others.
+  // A layer whose size is not known yet counts as much as the mean of the others, and for no trifle: small ones are
+  // there first, and would make much of little.
   PullProgress sum() {
     constexpr double of_fetching = 0.7;  // the rest is unpacking
     double known = 0;
@@ -249,7 +251,8 @@ class ProgressReader {
       known += static_cast<double>(layer.total);
       ++count;
     }
-    const double mean = count > 0 ? known / count : 1;
+    constexpr double no_trifle = 32.0 * 1024 * 1024;
+    const double mean = std::max(count > 0 ? known / count : 0, no_trifle);
     double done = 0;
     double all = 0;
     for (const auto& [id, layer] : layers_) {

@@ -338,8 +338,9 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
       for (const auto& [name, entry] : entries_) {
         if (!entry.pull || !entry.pull->pulling) continue;
         const Pull& pull = *entry.pull;
-        text += fmt::format("{}{} {:.0f} % ({})", text.empty() ? "pulling image " : ", ", name,
-                            100 * pull.progress.part, pull.wanted > 0 ? human_bytes(pull.progress.bytes) : "ahead");
+        text +=
+            fmt::format("{}pulling image {} {:.0f} %, {}{}", text.empty() ? "" : "\n", name, 100 * pull.progress.part,
+                        human_bytes(pull.progress.bytes), pull.wanted > 0 ? "" : ", ahead");
       }
     }
     settings_.status(text);

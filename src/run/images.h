@@ -28,8 +28,9 @@ struct ImagesSettings {
   PullRetries retries;
   // The value of X-Registry-Auth for a name; empty function, or "": as nobody.
   std::function<Result<std::string>(const std::string& name, Cancel& cancel)> login;
-  std::function<void(std::string_view line)> say;     // an event; any thread
-  std::function<void(std::string_view text)> status;  // what is being pulled now, "" for nothing; any thread
+  std::function<void(std::string_view line)> say;  // an event; any thread
+  // What is being pulled now, a line each; "" : nothing. Any thread.
+  std::function<void(std::string_view text)> status;
 };
 
 // Thread-safe. A thread a pull, each with at most two descriptors.

@@ -28,7 +28,7 @@ class ProgressListener {
   virtual ~ProgressListener() = default;
   virtual void started(const RunStart& start) = 0;
   virtual void sample(std::size_t number, const std::string& instance_id, SamplePhase phase, int iterations) = 0;
-  virtual void waiting(std::string_view text) = 0;            // what is being pulled; "" : nothing
+  virtual void waiting(std::string_view text) = 0;            // what is being pulled, a line each; "" : nothing
   virtual void learning(const std::string& instance_id) = 0;  // an induction may begin
   virtual void committed(const SampleResult& result, const CommitNews& news) = 0;
   virtual void note(std::string_view line) = 0;

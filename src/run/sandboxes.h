@@ -18,7 +18,7 @@ namespace awm {
 // What goes on with a run's sandboxes before they are there, for people. Called from any thread; may be empty.
 struct SandboxNews {
   std::function<void(std::string_view line)> say;     // an event: an image was pulled, was removed
-  std::function<void(std::string_view text)> status;  // what is waited for just now; "" : nothing
+  std::function<void(std::string_view text)> status;  // what is got ready now, a line each; "" : nothing
 };
 
 // Thread-safe after open(). Borrows what it is given.

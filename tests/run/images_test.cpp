@@ -498,7 +498,7 @@ TEST_F(ImagesTest, TellHowAPullGoesOn) {
   images_->close();
   ASSERT_GE(told.size(), 2U);
   EXPECT_THAT(told.front(), HasSubstr("pulling image " + name + " "));
-  EXPECT_THAT(told.front(), HasSubstr(" %"));
+  EXPECT_THAT(told.front(), HasSubstr(" %, "));
   EXPECT_EQ(told.back(), "");
   EXPECT_THAT(said(), HasSubstr("; again in "));
 }
