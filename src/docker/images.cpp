@@ -138,7 +138,8 @@ Error error_of(const Trouble& trouble, std::string operation, const std::string&
 std::optional<Seconds> span_at(std::string_view text) {
   double number = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-  if (error != std::errc() || number < 0) return std::nullopt;
+  constexpr double sane = 1e9;  // and no infinity, nor what is no number
+  if (error != std::errc() || !(number >= 0 && number <= sane)) return std::nullopt;
   const auto unit = text.substr(static_cast<std::size_t>(end - text.data()));
   if (unit.starts_with("ms")) return Seconds(number / 1e3);
   if (unit.starts_with("us") || unit.starts_with("\u00b5s") || unit.starts_with("\u03bcs"))

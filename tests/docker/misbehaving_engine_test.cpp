@@ -426,9 +426,13 @@ TEST(Pull, WaitsAsLongAsItIsAskedAndNoLongerThanItMay) {
     const char* header;
     double wait;
   };
-  for (const auto& c : {Case{"toomanyrequests: retry-after: 20ms, allowed: 44000/minute", "", 0.02},
-                        Case{"toomanyrequests: retry-after: 413.79\u00b5s, allowed: 44000/minute", "", 0.00041379},
-                        Case{"toomanyrequests", "0.03", 0.03}}) {
+  for (const auto& c :
+       {Case{"toomanyrequests: retry-after: 20ms, allowed: 44000/minute", "", 0.02},
+        Case{"toomanyrequests: retry-after: 413.79\u00b5s, allowed: 44000/minute", "", 0.00041379},
+        Case{"toomanyrequests", "0.03", 0.03}, Case{"toomanyrequests", "Wed, 21 Oct 2026 07:28:00 GMT", 0},
+        Case{"toomanyrequests: retry-after: nan", "", 0}, Case{"toomanyrequests: retry-after", "", 0},
+        Case{"toomanyrequests: retry-after: inf", "", 0}, Case{"toomanyrequests: retry-after: 1e300h", "", 0},
+        Case{"toomanyrequests: Retry-After: -5", "", 0}}) {
     std::atomic<int> asked{0};
     const Fake fake([&](const HttpdRequest&) {
       if (++asked > 1) return lines("{\"status\":\"done\"}\n");
