@@ -20,7 +20,8 @@ namespace {
 constexpr Seconds look_limit{60};      // one look at an image
 constexpr Seconds removal_limit{300};  // large images take their time
 constexpr Seconds pull_limit{24.0 * 3600};
-constexpr Seconds say_period{30};  // how a pull goes on, for who reads lines
+constexpr auto stuck_period = std::chrono::minutes(1);  // an image that somebody's container uses is left alone so long
+constexpr Seconds say_period{30};                       // how a pull goes on, for who reads lines
 constexpr Milliseconds slice{100};
 constexpr Milliseconds status_period{200};
 constexpr std::size_t none = SIZE_MAX;
@@ -65,6 +66,8 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
       if (begun_[position] && !names_[position].empty()) --entries_[names_[position]].live;
       begun_[position] = true;
     }
+    // What was in use may have gone over the budget.
+    if (!stop_.cancelled()) (void)make_room(0, 0);
     fetch_ahead();
   }
 
@@ -139,7 +142,8 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
     int users = 0;                       // leases, and who waits for one
     bool there = false;                  // when last seen
     bool ours = false;                   // pulled here, and was not there before
-    bool stuck = false;                  // could not be removed: not tried again
+    bool stuck = false;                  // could not be removed when last tried
+    Clock::time_point try_again{};       // before then it is not tried
     bool removing = false;
     bool tried_ahead = false;        // not fetched ahead again before it was used
     std::vector<ImageLayer> layers;  // of ours
@@ -275,6 +279,7 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
       const std::lock_guard of_state(mutex_);
       entry.ours = true;
       entry.stuck = false;
+      entry.try_again = {};
       entry.layers = *std::move(layers);
     }
     say(fmt::format("image {}: pulled, {} in {}", name, human_bytes(info.size),
@@ -411,13 +416,16 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
     for (;;) {
       std::string name;
       Entry* victim = nullptr;
+      bool told = false;
+      const auto now = Clock::now();
       {
         const std::lock_guard lock(mutex_);
         const uint64_t used = used_now();
         if (used <= settings_.budget && more <= settings_.budget - used) return true;
         std::size_t farthest = 0;
         for (auto& [candidate, entry] : entries_) {
-          if (!entry.ours || entry.users > 0 || entry.live > 0 || entry.pull || entry.removing || entry.stuck) continue;
+          if (!entry.ours || entry.users > 0 || entry.live > 0 || entry.pull || entry.removing) continue;
+          if (entry.try_again > now) continue;
           const auto need = next_need(entry);
           if (need < needed_from || (victim != nullptr && need <= farthest)) continue;
           victim = &entry;
@@ -431,7 +439,8 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
       {
         const std::lock_guard lock(mutex_);
         victim->removing = false;
-        victim->stuck = !gone;
+        told = std::exchange(victim->stuck, !gone);
+        victim->try_again = Clock::now() + stuck_period;
         if (gone) {
           victim->ours = victim->there = false;
           victim->layers.clear();
@@ -440,7 +449,7 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
       changed_.notify_all();
       if (gone) {
         say("image " + name + ": removed, for the disk's budget");
-      } else if (gone.error().code != Errc::closed && gone.error().code != Errc::stopped) {
+      } else if (!told && gone.error().code != Errc::closed && gone.error().code != Errc::stopped) {
         log_warning(gone.error().message());
       }
     }

@@ -44,7 +44,8 @@ class Images {
 
   // What will be needed, a name a position, in the order in which they begin ("" : nothing). Once, before all else.
   void expect(std::vector<std::string> names, const std::string& platform);
-  // A position begins: from here to its end its image is in use, also between two sandboxes.
+  // A position begins: from here to its end its image is in use, also between two sandboxes. At its end images may have
+  // to be removed, which takes its time.
   void begun(std::size_t position);
   void finished(std::size_t position);
 

@@ -76,7 +76,8 @@ TEST_F(PulledImages, AreThereForAgentAndJudgeAndGoWhenTheDiskIsNeeded) {
   EXPECT_THAT(outcome.output,
               AllOf(HasSubstr("pulling image " + names_[0]),
                     HasSubstr("image " + names_[0] + ": removed, for the disk's budget"), HasSubstr("nothing leaked")));
-  EXPECT_FALSE(*inspect_image(*docker_engine(), names_[0], Deadline::in(Seconds{60})));
+  for (const auto& name : names_)
+    EXPECT_FALSE(*inspect_image(*docker_engine(), name, Deadline::in(Seconds{60}))) << outcome.output;
 }
 
 TEST_F(PulledImages, AreFetchedAheadByARunThatHasTheDisk) {
