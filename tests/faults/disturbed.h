@@ -183,9 +183,14 @@ class Disturbed : public ::testing::Test {
 
   // Of what awm diff prints. A sample that is tried again is committed later, and an agent that is told of an error may
   // take other steps to the same patch; where neither can be (`strict`), every difference matters.
-  [[nodiscard]] std::string difference_that_matters(const std::string& printed, bool strict) const {
+  // Where a sample ended in an error (`erred`), those behind it did not see what its pass would have taught.
+  [[nodiscard]] std::string difference_that_matters(const std::string& printed, bool strict, bool erred) const {
     std::set<std::string> steps{"actions", "completion_tokens", "prompt_tokens", "cached_tokens", "iterations", "cost"};
     if (patch_may_differ_) steps.insert("patch");
+    if (erred) {
+      steps.insert({"first_prompt_tokens", "first_prompt_tokens_counted", "learned", "memory_revision",
+                    "workflows_shown", "workflows_left_out"});
+    }
     for (const auto line : split_lines(printed)) {
       if (line.starts_with("run: ") && (strict || line != "run: order of the commits")) return printed;
       if (!line.starts_with("sample ")) continue;
@@ -200,7 +205,9 @@ class Disturbed : public ::testing::Test {
     std::set<std::string> before;
     if (auto wrong = wrong_journal(out, before); !wrong.empty()) return wrong;
     // Refused before there was a journal: the same command serves.
-    const bool begun = read_file(out + "/journal.jsonl").value_or("").find('\n') != std::string::npos;
+    const auto journal = read_file(out + "/journal.jsonl").value_or("");
+    const bool begun = journal.find('\n') != std::string::npos;
+    const bool erred = journal.find(R"("type":"error")") != std::string::npos;
     const auto rest = process(
         begun ? Words{program(), "run", "--resume-from", out, "--retry-errors", "--strict-resources"} : words, home);
     if (auto wrong = wrong_end(rest); !wrong.empty()) return "resumed: " + wrong;
@@ -211,7 +218,7 @@ class Disturbed : public ::testing::Test {
     if (!std::includes(after.begin(), after.end(), before.begin(), before.end())) return "a verdict was lost";
     const auto diff = process({program(), "diff", undisturbed, out}, home);
     if (!diff) return diff.error().message();
-    if (auto wrong = difference_that_matters(diff->output, strict); !wrong.empty())
+    if (auto wrong = difference_that_matters(diff->output, strict, erred); !wrong.empty())
       return "resumed, it differs: " + wrong;
     const auto live = sys::list_folder(home + "/.cache/awm/local/live");
     if (live && !live->empty()) return "left in the cache: live/" + live->front();
