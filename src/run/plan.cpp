@@ -282,7 +282,15 @@ class Planner {
         log_warning("the data set is not the one the run began with; going on, as --force asks");
       }
     }
-    if (!options.predictions.empty()) AWM_CHECK(read_given_patches());
+    if (!options.predictions.empty()) {
+      AWM_CHECK(read_given_patches());
+    } else if (!options.gold) {
+      for (const auto& row : plan_.rows) {
+        if (!trim(row.problem_statement).empty()) continue;
+        return fail(Errc::invalid_input, "read", row.origin + ", " + row.instance_id + ", problem_statement",
+                    "it is empty, and the agent has nothing else to go by");
+      }
+    }
     if (plan_.model_name.empty()) plan_.model_name = "unknown";
     return {};
   }

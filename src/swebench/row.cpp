@@ -30,7 +30,7 @@ class RowReader {
     AWM_CHECK(check_repo(row.repo));
     AWM_CHECK(text("base_commit", row.base_commit, true));
     AWM_CHECK(check_commit("base_commit", row.base_commit));
-    AWM_CHECK(text("problem_statement", row.problem_statement, true));
+    AWM_CHECK(text("problem_statement", row.problem_statement));
     AWM_CHECK(text("patch", row.patch));
     AWM_CHECK(text("test_patch", row.test_patch));
     AWM_CHECK(text("hints_text", row.hints_text));

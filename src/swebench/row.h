@@ -23,7 +23,7 @@ struct Row {
   std::string base_commit;
   std::string patch;  // the gold patch
   std::string test_patch;
-  std::string problem_statement;
+  std::string problem_statement;  // may be empty: judging does not need it
   std::string hints_text;
   std::string created_at;
   std::string version;

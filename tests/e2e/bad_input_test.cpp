@@ -51,6 +51,8 @@ TEST(BadRows, AreNamedWithFileLineSampleAndKeyBeforeAnythingBegins) {
       {good + good,
        {"rows.jsonl:2, " + task + ": the row is there twice; the first is at ", "rows.jsonl:1 (leave one"}},
       {good + without("base_commit"), {"rows.jsonl:2, example__logsift-1, base_commit: it is missing"}},
+      {good + without("problem_statement"),
+       {"rows.jsonl:2, example__logsift-1, problem_statement: it is empty, and the agent has nothing else to go by"}},
       {good + without("FAIL_TO_PASS"),
        {"rows.jsonl:2, example__logsift-1, FAIL_TO_PASS, PASS_TO_PASS: they are missing"}},
       {"", {"rows.jsonl: no row is in it"}},

@@ -147,7 +147,7 @@ TEST_F(RowTest, ValuesThatCouldDoHarmAreRefused) {
 }
 
 TEST_F(RowTest, WhatEveryRowNeedsIsMissed) {
-  for (const auto* key : {"instance_id", "repo", "base_commit", "problem_statement"}) {
+  for (const auto* key : {"instance_id", "repo", "base_commit"}) {
     Json row = sample_row_json();
     row.erase(key);
     EXPECT_THAT(error_of(row), AllOf(HasSubstr(key), HasSubstr("it is missing"))) << key;
