@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <charconv>
 #include <chrono>
+#include <mutex>
 #include <vector>
 
 #include "base/text.h"
@@ -33,13 +34,18 @@ Result<uint64_t> start_ticks_of(int pid) {
   return ticks;
 }
 
-}  // namespace
+constexpr const char* unknown = "unknown";
 
-Result<OwnerMark> own_mark() {
-  OwnerMark mark{.host = sys::host_name(), .boot_id = "unknown", .pid_namespace = "unknown", .pid = sys::pid()};
+Result<OwnerMark> look_at_ourselves() {
+  OwnerMark mark{.host = sys::host_name(), .boot_id = unknown, .pid_namespace = unknown, .pid = sys::pid()};
   if (mark.host.empty() || mark.host.find(' ') != std::string::npos) mark.host = "unnamed";
-  if (const auto boot = read_file("/proc/sys/kernel/random/boot_id", 256)) mark.boot_id = trim(*boot);
-  if (const auto link = sys::readlink("/proc/self/ns/pid")) {
+  // Where there is none it is unknown; where it could not be had, no mark is better than one that lies.
+  const auto boot = read_file("/proc/sys/kernel/random/boot_id", 256);
+  if (!boot && boot.error().os_errno != ENOENT) return std::unexpected(boot.error());
+  if (boot) mark.boot_id = trim(*boot);
+  const auto link = sys::readlink("/proc/self/ns/pid");
+  if (!link && link.error().os_errno != ENOENT) return std::unexpected(link.error());
+  if (link) {
     const auto open = link->find('[');
     const auto close = link->find(']');
     if (open != std::string::npos && close != std::string::npos && open < close)
@@ -53,6 +59,18 @@ Result<OwnerMark> own_mark() {
   }
   mark.start_ticks = *ticks;
   return mark;
+}
+
+}  // namespace
+
+Result<OwnerMark> own_mark() {
+  static std::mutex mutex;
+  static std::optional<OwnerMark> known;  // nothing of it changes while the process lives
+  const std::lock_guard lock(mutex);
+  if (!known || known->pid != sys::pid()) {
+    AWM_TRY(known, look_at_ourselves());
+  }
+  return *known;
 }
 
 std::string to_line(const OwnerMark& mark) {
@@ -71,6 +89,7 @@ std::optional<OwnerMark> parse_owner_mark(std::string_view line) {
 
 bool is_gone(const OwnerMark& mark, const OwnerMark& own) {
   if (mark.host != own.host) return false;
+  if (mark.boot_id == unknown || own.boot_id == unknown) return false;
   if (mark.boot_id != own.boot_id) return true;
   if (mark.pid_namespace != own.pid_namespace) return false;
   const auto ticks = start_ticks_of(mark.pid);

@@ -20,12 +20,14 @@ struct OwnerMark {
   friend bool operator==(const OwnerMark&, const OwnerMark&) = default;
 };
 
-// This process's.
+// This process's. Thread-safe. Errors: what kept it from being looked at; unavailable without /proc. Boot and namespace
+// are "unknown" on kernels that do not tell.
 Result<OwnerMark> own_mark();
 std::string to_line(const OwnerMark& mark);  // one line, with its end
 std::optional<OwnerMark> parse_owner_mark(std::string_view line);
 
-// True only when it is certain: same host and an earlier boot, or same boot and process namespace and no such process.
+// True only when it is certain: same host and a known other boot, or same boot and process namespace and no such
+// process.
 bool is_gone(const OwnerMark& mark, const OwnerMark& own);
 
 // A folder's owner is said in a file in it, written first.

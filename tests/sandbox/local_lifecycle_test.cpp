@@ -224,6 +224,10 @@ TEST(OwnerMark, IsGoneOnlyWhenThatIsCertain) {
   other = *own;
   other.boot_id = "earlier";
   EXPECT_TRUE(is_gone(other, *own));
+  auto blind = *own;
+  blind.boot_id = "unknown";
+  EXPECT_FALSE(is_gone(other, blind));
+  EXPECT_FALSE(is_gone(blind, *own));
   other = *own;
   other.pid_namespace = "4026530000";
   other.start_ticks += 1;
