@@ -45,7 +45,8 @@ start() {
   local with_parent=()
   if [ -n "${AWM_DOCKERD_DIES_WITH_PARENT:-}" ] && setpriv --pdeathsig TERM true 2>/dev/null; then with_parent=(setpriv --pdeathsig TERM); fi
   with_parent=(setsid "${with_parent[@]}")  # a terminal's ^C is for the tests, which then have their engine to tidy up with
-  echo '{"max-download-attempts": 1}' >"$folder/daemon.json"  # who tries again is who is tested
+  # Who tries a download again is who is tested.
+  echo "{\"max-download-attempts\": 1, \"live-restore\": ${AWM_DOCKERD_LIVE_RESTORE:-false}}" >"$folder/daemon.json"
   cat >"$folder/containerd.toml" <<END
 version = 2
 root = "$folder/containerd/root"

@@ -304,8 +304,9 @@ LlmResult HttpLlm::complete(const CompletionRequest& request) {
     shared.end_call(key, answer.has_value());
 
     if (answer) {
-      if (config_.native_tool_calling == false && answer->message.tool_calls.empty() &&
-          take_call_from_text(answer->message, request.tools, answer->id)) {
+      // What was cut off is no call: half a command or half a file would be taken for the whole.
+      if (config_.native_tool_calling == false && !request.tools.empty() && answer->message.tool_calls.empty() &&
+          answer->finish_reason != "length" && take_call_from_text(answer->message, request.tools, answer->id)) {
         answer->finish_reason = "tool_calls";
       }
       answer->latency = latency;

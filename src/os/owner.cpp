@@ -94,12 +94,17 @@ bool is_gone(const OwnerMark& mark, const OwnerMark& own) {
   if (mark.pid_namespace != own.pid_namespace) return false;
   const auto ticks = start_ticks_of(mark.pid);
   // A failure to look, for want of descriptors for one, is no proof.
-  if (!ticks) return ticks.error().os_errno == ENOENT || ticks.error().os_errno == ESRCH;
+  if (!ticks) {
+    if (ticks.error().os_errno != ENOENT && ticks.error().os_errno != ESRCH) return false;
+    // Where /proc hides the processes of others, they are not there either, and a signal still finds them.
+    const auto reached = sys::kill(mark.pid, 0);
+    return !reached && reached.error().os_errno == ESRCH;
+  }
   return *ticks != mark.start_ticks;
 }
 
 Result<void> write_owner_file(const std::string& folder, const OwnerMark& mark) {
-  return write_new_file(join_path(folder, owner_file), to_line(mark));
+  return write_file(join_path(folder, owner_file), to_line(mark));
 }
 
 Result<void> remove_owned_folder(const std::string& folder) {
@@ -119,17 +124,21 @@ Result<void> remove_owned_folder(const std::string& folder) {
 }
 
 bool is_abandoned(const std::string& folder, const OwnerMark& own) {
+  const auto age_of = [](const sys::FileInfo& info) {
+    return std::chrono::system_clock::now().time_since_epoch() - std::chrono::nanoseconds(info.modified_ns);
+  };
   const auto line = read_file(join_path(folder, owner_file), 4096);
   if (line) {
-    const auto owner = parse_owner_mark(*line);
-    return owner && is_gone(*owner, own);
+    if (const auto owner = parse_owner_mark(*line)) return is_gone(*owner, own);
+    // The living write theirs whole: this one a power cut took.
+    const auto info = sys::lstat(join_path(folder, owner_file));
+    return info && age_of(*info) > std::chrono::hours(1);
   }
   if (line.error().code != Errc::not_found) return false;
   const auto info = sys::lstat(folder);
   const auto names = sys::list_folder(folder);
   if (!info || !names || !names->empty()) return false;
-  const auto age = std::chrono::system_clock::now().time_since_epoch() - std::chrono::nanoseconds(info->modified_ns);
-  return age > std::chrono::hours(1);
+  return age_of(*info) > std::chrono::hours(1);
 }
 
 void sweep_abandoned(const std::string& folder, std::string_view prefix, const OwnerMark& own, bool dry_run,

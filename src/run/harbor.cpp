@@ -143,6 +143,8 @@ class TaskReader {
           return wrong(Errc::invalid_input, place(node),
                        fmt::format("[{}.env] {}: this machine has no variable {}", section, name, inner), "export it");
         }
+        // Mostly a key.
+        if (here) log_hide_secret(*here);
         value = here ? *here : inner.substr(dash + 2);
       }
       pairs.push_back(fmt::format("{}={}", name, value));

@@ -142,6 +142,7 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
     int users = 0;                       // leases, and who waits for one
     bool there = false;                  // when last seen
     bool ours = false;                   // pulled here, and was not there before
+    uint64_t pulls = 0;                  // that brought it
     bool stuck = false;                  // could not be removed when last tried
     Clock::time_point try_again{};       // before then it is not tried
     bool removing = false;
@@ -181,18 +182,26 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
 
   Result<ImageInfo> wait_for(Entry& entry, const Waiter& waiter, const std::string& platform) {
     for (;;) {
+      uint64_t pulls = 0;
       {
         std::unique_lock lock(mutex_);
         AWM_CHECK(wait_while(lock, waiter, [&] { return entry.removing; }));
+        pulls = entry.pulls;
       }
       // Most often it is there, and then nobody need be asked.
       AWM_TRY(auto found, find_image(engine_.with(waiter.cancel), waiter.name, platform,
                                      sooner(waiter.deadline, Deadline::in(look_limit))));
       std::unique_lock lock(mutex_);
-      entry.there = found.has_value();
-      if (found) return *std::move(found);
-      entry.ours = false;  // somebody else removed it
-      entry.layers.clear();
+      if (found) {
+        entry.there = true;
+        return *std::move(found);
+      }
+      if (entry.pulls != pulls) continue;  // brought meanwhile
+      entry.there = false;
+      if (!entry.pull) {
+        entry.ours = false;  // somebody else removed it
+        entry.layers.clear();
+      }
       if (!entry.pull) AWM_CHECK(start(entry, waiter.name, platform, none));
       const auto pull = entry.pull;
       if (!pull->given_up) ++pull->wanted;
@@ -260,12 +269,21 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
     if (found) return *std::move(found);
     if (pull.ahead_of == none) (void)make_room(expected_size(), 0);
     AWM_CHECK(bring(engine, pull, name, platform, deadline));
+    {
+      // Whatever comes now, it is there by us.
+      const std::lock_guard of_state(mutex_);
+      entry.ours = true;
+      ++entry.pulls;
+    }
     auto brought = look();
     if (!brought) {
       // The registry has nothing else under this name: it is of no use to us, and nobody else had it.
       if (brought.error().code == Errc::unsupported) {
         if (auto gone = remove_image(engine_.with(closing_), name, Deadline::in(removal_limit)); !gone) {
           log_warning(gone.error().message());
+        } else {
+          const std::lock_guard of_state(mutex_);
+          entry.ours = false;
         }
       }
       return std::unexpected(std::move(brought).error());
@@ -277,7 +295,6 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
     if (!layers) layers = std::vector<ImageLayer>{{.key = name, .size = info.size}};
     {
       const std::lock_guard of_state(mutex_);
-      entry.ours = true;
       entry.stuck = false;
       entry.try_again = {};
       entry.layers = *std::move(layers);
@@ -387,7 +404,7 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
   uint64_t used_now() const {
     std::map<std::string_view, uint64_t> layers;
     for (const auto& [name, entry] : entries_) {
-      if (!entry.ours) continue;
+      if (!entry.ours || entry.removing) continue;
       for (const auto& layer : entry.layers) layers[layer.key] = layer.size;
     }
     uint64_t sum = 0;
@@ -409,6 +426,24 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
     return entry.at < entry.positions.size() ? entry.positions[entry.at] : none;
   }
 
+  // With the lock held.
+  bool may_go(Entry& entry, std::size_t needed_from, Clock::time_point now) const {
+    return entry.ours && entry.users == 0 && entry.live == 0 && !entry.pull && !entry.removing &&
+           entry.try_again <= now && next_need(entry) >= needed_from;
+  }
+
+  // With the lock held: whether `more` bytes fit once all is gone that may go.
+  bool can_fit(uint64_t more, std::size_t needed_from, Clock::time_point now) {
+    std::map<std::string_view, uint64_t> layers;
+    for (auto& [name, entry] : entries_) {
+      if (!entry.ours || entry.removing || may_go(entry, needed_from, now)) continue;
+      for (const auto& layer : entry.layers) layers[layer.key] = layer.size;
+    }
+    uint64_t sum = more;
+    for (const auto& [key, size] : layers) sum += size;
+    return sum <= settings_.budget;
+  }
+
   // Removes images of ours, least soon needed first, until `more` bytes fit into the budget; none that is in use, none
   // that a position before `needed_from` needs. False where they do not fit.
   bool make_room(uint64_t more, std::size_t needed_from) {
@@ -422,12 +457,13 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
         const std::lock_guard lock(mutex_);
         const uint64_t used = used_now();
         if (used <= settings_.budget && more <= settings_.budget - used) return true;
+        // What is fetched ahead costs nobody an image where that would not help.
+        if (needed_from > 0 && !can_fit(more, needed_from, now)) return false;
         std::size_t farthest = 0;
         for (auto& [candidate, entry] : entries_) {
-          if (!entry.ours || entry.users > 0 || entry.live > 0 || entry.pull || entry.removing) continue;
-          if (entry.try_again > now) continue;
+          if (!may_go(entry, needed_from, now)) continue;
           const auto need = next_need(entry);
-          if (need < needed_from || (victim != nullptr && need <= farthest)) continue;
+          if ((victim != nullptr && need <= farthest)) continue;
           victim = &entry;
           farthest = need;
           name = candidate;

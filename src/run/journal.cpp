@@ -20,15 +20,24 @@ struct Journal::State {
   std::string second_place;
   std::string kept;  // whole lines that the file did not take, in their order
   std::optional<Error> trouble;
+  bool dirty = false;  // behind `whole` bytes stands what a failed write left
+  uint64_t whole = 0;
   std::string written_elsewhere;
 
   // Whole or not at all.
   Result<void> write(const std::string& lines, bool synced) {
+    if (dirty) {
+      AWM_CHECK(sys::ftruncate(file.fd(), whole));
+      dirty = false;
+    }
     AWM_TRY(const auto before, sys::fstat(file.fd()));
     auto written = file.append(lines);
     if (written && synced) written = file.sync();
     // Half a line must not stand before the next one.
-    if (!written) (void)sys::ftruncate(file.fd(), before.size);
+    if (!written) {
+      whole = before.size;
+      dirty = !sys::ftruncate(file.fd(), whole);
+    }
     return written;
   }
 

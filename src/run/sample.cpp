@@ -56,8 +56,13 @@ class SampleRun {
     }
     result_.instance_id = row_.instance_id;
     result_.release_errors = state.release_errors;
-    if (auto patch = awm::read_file(join_path(folder_, "patch.diff"))) result_.patch = *std::move(patch);
+    auto patch = patiently([&] { return awm::read_file(join_path(folder_, "patch.diff")); });
+    const bool known = patch || patch.error().code == Errc::not_found;
+    if (!known) log_warning(row_.instance_id + ": its patch is missing from the results: " + patch.error().message());
+    if (patch) result_.patch = *std::move(patch);
     write_views();
+    // Nothing is learned from a patch that could not be read.
+    if (!known) result_.experience.reset();
     return std::move(result_);
   }
 
@@ -84,11 +89,13 @@ class SampleRun {
     }
   }
 
-  // What an earlier run of awm made and could not judge any more. False when the file is not what the journal says.
+  // What an earlier run of awm made and could not judge any more. False when the file is not what the journal says, or
+  // is not there.
   Result<bool> take_earlier_patch() {
     const auto json = parse_json(task_.earlier_patch_record, "the journal's patch record");
     if (!json) return false;
-    auto patch = awm::read_file(join_path(folder_, "patch.diff"));
+    auto patch = patiently([&] { return awm::read_file(join_path(folder_, "patch.diff")); });
+    if (!patch && patch.error().code != Errc::not_found) return std::unexpected(std::move(patch).error());
     if (!patch || sha256_hex(*patch) != string_or(*json, "patch_sha256", "")) return false;
     const auto release_errors = std::move(result_.release_errors);
     result_ = sample_result_from_json(*json);

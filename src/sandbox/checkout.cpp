@@ -152,7 +152,9 @@ class Builder {
     AWM_TRY(const auto names, sys::list_folder(join_path(common_dir(), "objects/pack")));
     partial_ =
         std::any_of(names.begin(), names.end(), [](const std::string& name) { return name.ends_with(".promisor"); });
-    if (const auto text = read_file(join_path(common_dir(), "shallow"), 64 << 20)) shallow_ = *text;
+    auto shallow = read_file(join_path(common_dir(), "shallow"), 64 << 20);
+    if (!shallow && shallow.error().code != Errc::not_found) return std::unexpected(std::move(shallow).error());
+    if (shallow) shallow_ = *std::move(shallow);
     if (partial_) suffix_ += "-partial";
     if (!shallow_.empty()) suffix_ += "-shallow-" + sha256_hex(shallow_).substr(0, 16);
     return {};

@@ -1,6 +1,7 @@
 #include "sandbox/local_mounts.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <set>
 
 #include "base/text.h"
@@ -16,8 +17,12 @@ namespace {
 template <class T>
 Result<std::optional<T>> known(Result<T> looked_at) {
   if (looked_at) return std::optional<T>(*std::move(looked_at));
-  const auto code = looked_at.error().code;
-  if (code == Errc::not_found || code == Errc::permission) return std::optional<T>();
+  const auto& error = looked_at.error();
+  if (error.code == Errc::not_found || error.code == Errc::permission) return std::optional<T>();
+  // A mount whose server is dead, or a link in a circle: nobody can have anything of it.
+  for (const int dead : {ENOTCONN, ESTALE, EHOSTDOWN, ELOOP}) {
+    if (error.os_errno == dead) return std::optional<T>();
+  }
   return std::unexpected(std::move(looked_at).error());
 }
 

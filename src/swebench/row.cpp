@@ -250,6 +250,8 @@ std::string hash_of(const Row& row) {
        {&row.instance_id, &row.repo, &row.base_commit, &row.patch, &row.test_patch, &row.problem_statement,
         &row.hints_text, &row.created_at, &row.version, &row.environment_setup_commit, &row.eval_script,
         &row.log_parser, &row.image, &row.image_assets, &row.environment_setup}) {
+    // That of a task folder holds variables of this machine, and its own text is in task_hash.
+    if (field == &row.environment_setup && !row.task_folder.empty()) continue;
     add_field(text, *field);
   }
   add_field(text, row.eval_type == EvalType::fail_only ? "fail_only" : "pass_and_fail");
@@ -259,7 +261,6 @@ std::string hash_of(const Row& row) {
   }
   if (!row.task_folder.empty()) {
     add_field(text, row.task_hash);
-    for (const auto& variable : row.test_environment) add_field(text, variable);
   }
   return sha256_hex(text);
 }

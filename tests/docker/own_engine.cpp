@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <utility>
 
+#include "os/file.h"
 #include "os/sys.h"
 
 namespace awm::testing {
@@ -82,6 +83,16 @@ void OwnEngine::shut_down() {
   EXPECT_TRUE(eventually([&] { return !path_exists(folder_ / "e/docker.pid"); }, std::chrono::seconds(60)));
   if (live_restore_) return;
   EXPECT_EQ(std::system(("kill $(cat '" + (folder_ / "e/containerd.pid") + "')").c_str()), 0);
+}
+
+std::size_t OwnEngine::containers_alive() const {
+  std::size_t shims = 0;
+  for (const auto& pid : sys::list_folder("/proc").value_or(std::vector<std::string>{})) {
+    const auto command = read_file("/proc/" + pid + "/cmdline").value_or("");
+    if (command.find("containerd-shim") != std::string::npos && command.find(folder_ / "e/") != std::string::npos)
+      ++shims;
+  }
+  return shims;
 }
 
 void OwnEngine::start_again() {

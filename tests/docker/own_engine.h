@@ -30,6 +30,8 @@ class OwnEngine {
   void kill() const;
   // Politely, as `systemctl stop docker` does; its containerd runs on where containers outlive it.
   void shut_down();
+  // Whoever watches them, whether or not the engine is there.
+  [[nodiscard]] std::size_t containers_alive() const;
   // After kill() or shut_down(): the same engine, with what it had on disk.
   void start_again();
 

@@ -164,6 +164,7 @@ TEST_F(EngineWithLiveRestore, RestartedUnderEightSamplesIsMadeUpForByAFreshTryAn
   begin(samples, model, {"--workers", "8"});
   ASSERT_TRUE(model.wait_for(8));
   own_.shut_down();
+  EXPECT_EQ(own_.containers_alive(), 8U);
   own_.start_again();
   model.release();
   const auto& outcome = finish();
