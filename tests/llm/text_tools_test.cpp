@@ -319,6 +319,28 @@ TEST_F(TextToolsClientTest, AServerWithoutToolsIsAskedAndItsAnswerIsACall) {
   EXPECT_EQ(answer->finish_reason, "tool_calls");
 }
 
+TEST_F(TextToolsClientTest, WhatWasCutOffIsNoCall) {
+  auto body = chat_answer("I clean up.\n<function=execute_bash>\n<parameter=command>rm -rf build/tm");
+  const std::string stop = R"("finish_reason":"stop")";
+  body.replace(body.find(stop), stop.size(), R"("finish_reason":"length")");
+  server_.then(json_response(body));
+  const auto model = llm();
+  const auto answer = ask(*model, conversation_, all_tools);
+  ASSERT_TRUE(answer) << answer.error().error;
+  EXPECT_TRUE(answer->message.tool_calls.empty());
+  EXPECT_EQ(answer->finish_reason, "length");
+}
+
+TEST_F(TextToolsClientTest, WithoutToolsWhatLooksLikeACallIsText) {
+  const std::string text = "Then <function=execute_bash>\n<parameter=command>pwd</parameter>\n</function> was called.";
+  server_.then(json_response(chat_answer(text)));
+  const auto model = llm();
+  const auto answer = ask(*model, conversation_, {});
+  ASSERT_TRUE(answer) << answer.error().error;
+  EXPECT_TRUE(answer->message.tool_calls.empty());
+  EXPECT_EQ(answer->message.content, text);
+}
+
 TEST_F(TextToolsClientTest, AStreamedAnswerIsACallToo) {
   server_.then(sse_response(
       {R"({"id":"1","choices":[{"index":0,"delta":{"content":"<function=execute_bash>\n<param"},"finish_reason":null}]})",

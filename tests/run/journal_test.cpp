@@ -234,5 +234,20 @@ TEST_F(JournalTest, AFailedWriteLeavesWholeLinesOnly) {
   EXPECT_EQ(journal->sample("a")->stage, SampleState::Stage::judged);
 }
 
+// A disk that takes half a line and cannot take it back either.
+TEST_F(JournalTest, WhatAFailedWriteLeftIsCutOffBeforeTheNext) {
+  {
+    const auto journal = create();
+    ASSERT_TRUE(journal->append(record("started", "a")));
+    fault::inject("fdatasync", "journal.cpp", 0, 1, EIO);
+    fault::inject("ftruncate", "journal.cpp", 0, 2, EIO);
+    EXPECT_FALSE(journal->append(record("patch", "a")));
+    EXPECT_FALSE(journal->append(record("patch", "a"))) << "nothing is written behind it";
+    EXPECT_TRUE(journal->append(record("verdict", "a")));
+  }
+  EXPECT_EQ(split_lines(text()).size(), 3U);
+  EXPECT_EQ(open()->sample("a")->stage, SampleState::Stage::judged);
+}
+
 }  // namespace
 }  // namespace awm

@@ -211,6 +211,28 @@ TEST_F(LocalLifecycleTest, AFolderWithoutAMarkIsRemovedOnlyWhenItIsOldAndEmpty) 
   EXPECT_THAT(leftovers(), HasSubstr("sandbox-1-full-x"));
 }
 
+// A power cut leaves a mark without its bytes; the living write theirs whole.
+TEST_F(LocalLifecycleTest, AFolderWhoseMarkIsTornIsRemovedWhenItIsOld) {
+  host("mkdir -p cache/live/sandbox-1-new-x/part cache/live/sandbox-1-old-x/part");
+  host("for f in new old; do : > cache/live/sandbox-1-$f-x/owner; done");
+  host("touch -d '2 hours ago' cache/live/sandbox-1-old-x/owner");
+  EXPECT_EQ(sweep_local_leftovers(*folder / "cache").removed.size(), 1u);
+  EXPECT_EQ(leftovers().find("sandbox-1-old-x"), std::string::npos);
+  EXPECT_THAT(leftovers(), HasSubstr("sandbox-1-new-x"));
+}
+
+// As /proc mounted with hidepid shows the processes of others to an ordinary user: not at all.
+TEST(OwnerMark, IsNotGoneWhereProcHidesIt) {
+  const FaultScope faults;
+  const auto own = own_mark();
+  ASSERT_TRUE(own);
+  auto other = *own;
+  other.pid = 1;
+  other.start_ticks = 1;
+  fault::inject("open", "", 0, 1, ENOENT);
+  EXPECT_FALSE(is_gone(other, *own));
+}
+
 TEST(OwnerMark, IsGoneOnlyWhenThatIsCertain) {
   const auto own = own_mark();
   ASSERT_TRUE(own) << own.error();
