@@ -93,6 +93,8 @@ def run(folder, asked, samples, server):
     command = [AWM, "run", "--dataset", rows, "--repos", folder / "repos", "--sandbox", asked.sandbox, "--agent-class", "BashAgent", "--model",
                "openai/soak", "--base-url", f"http://127.0.0.1:{server.server_port}/v1", "--memory", "off", "--workers",
                str(asked.workers), "--strict-resources", "--output-dir", place, "--quiet"]
+    # Commits are in order: a long history must not hold up all behind it.
+    command += ["--memory-lag", str(asked.workers * 20)]
     if not asked.judge:
         command += ["--skip-evaluation"]
     if asked.image:
