@@ -91,9 +91,9 @@ class LibcurlCalls : public Disturbed {
     if (!strace) return std::unexpected(std::move(strace).error());
     const bool attached = testing::eventually([&] {
       const auto status = read_file("/proc/" + thread + "/status").value_or("");
-      return status.find("TracerPid:\t0\n") == std::string::npos || !strace->wait(Deadline::in(Seconds{0}));
+      return status.find("TracerPid:") != std::string::npos && status.find("TracerPid:\t0\n") == std::string::npos;
     });
-    EXPECT_TRUE(attached);
+    EXPECT_TRUE(attached) << "strace does not attach to the thread";
     EXPECT_TRUE(sys::unlink(hold));
     auto output = run.wait(Deadline::in(patience_));
     (void)strace->wait(Deadline::in(Seconds{20}));  // it ends with its thread
