@@ -65,6 +65,22 @@ class EngineOfARun : public ::testing::Test {
     EXPECT_TRUE(start_container(own_.engine(), made->id(), Deadline::in(Seconds{60})));
     return *std::move(made);
   }
+  // The engine is stopped and started again under eight live samples; `alive` of their containers outlive it.
+  void restart_under_eight(std::size_t alive) {
+    const Samples samples(*bench_, 0, 8);
+    HeldModel model(samples.patch());
+    begin(samples, model, {"--workers", "8"});
+    ASSERT_TRUE(model.wait_for(8));
+    own_.shut_down();
+    EXPECT_EQ(own_.containers_alive(), alive);
+    own_.start_again();
+    model.release();
+    const auto& outcome = finish();
+    EXPECT_EQ(outcome.status, ExitStatus::exited(0)) << outcome.output;
+    for (const auto& [id, line] : outcome.results) EXPECT_EQ(verdict(outcome, id), "PASS") << id;
+    EXPECT_EQ(outcome.results.size(), 8U);
+    EXPECT_TRUE(testing::eventually([&] { return containers_of_awm(own_.engine()) == 0; }));
+  }
   // Kills the run whose containers live; they are listed.
   std::vector<ContainerSummary> kill_owner(bool frozen) {
     const auto live = list_containers(own_.engine(), {std::string(label_prefix) + "run"}, Deadline::in(Seconds{60}));
@@ -138,18 +154,7 @@ TEST_F(EngineOfARun, GoneUnderEightSamplesLosesNoVerdictAndTheRestAreErrors) {
 }
 
 TEST_F(EngineOfARun, RestartedUnderEightSamplesIsMadeUpForByAFreshTry) {
-  const Samples samples(*bench_, 0, 8);
-  HeldModel model(samples.patch());
-  begin(samples, model, {"--workers", "8"});
-  ASSERT_TRUE(model.wait_for(8));
-  own_.shut_down();
-  own_.start_again();
-  model.release();
-  const auto& outcome = finish();
-  EXPECT_EQ(outcome.status, ExitStatus::exited(0)) << outcome.output;
-  for (const auto& [id, line] : outcome.results) EXPECT_EQ(verdict(outcome, id), "PASS") << id;
-  EXPECT_EQ(outcome.results.size(), 8U);
-  EXPECT_TRUE(testing::eventually([&] { return containers_of_awm(own_.engine()) == 0; }));
+  restart_under_eight(0);
 }
 
 class EngineWithLiveRestore : public EngineOfARun {
@@ -159,19 +164,7 @@ class EngineWithLiveRestore : public EngineOfARun {
 
 // Then the containers live on, and nobody speaks to them any more.
 TEST_F(EngineWithLiveRestore, RestartedUnderEightSamplesIsMadeUpForByAFreshTryAndLeavesNothing) {
-  const Samples samples(*bench_, 0, 8);
-  HeldModel model(samples.patch());
-  begin(samples, model, {"--workers", "8"});
-  ASSERT_TRUE(model.wait_for(8));
-  own_.shut_down();
-  EXPECT_EQ(own_.containers_alive(), 8U);
-  own_.start_again();
-  model.release();
-  const auto& outcome = finish();
-  EXPECT_EQ(outcome.status, ExitStatus::exited(0)) << outcome.output;
-  for (const auto& [id, line] : outcome.results) EXPECT_EQ(verdict(outcome, id), "PASS") << id;
-  EXPECT_EQ(outcome.results.size(), 8U);
-  EXPECT_TRUE(testing::eventually([&] { return containers_of_awm(own_.engine()) == 0; }));
+  restart_under_eight(8);
 }
 
 TEST_F(EngineOfARun, WhoseContainersAreKilledOrRemovedGivesTheirSamplesAFreshTry) {

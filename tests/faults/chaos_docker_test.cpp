@@ -15,13 +15,9 @@ namespace awm::e2e {
 namespace {
 
 using testing::Chaos;
-using testing::ChaosPlan;
+using testing::chaos_points;
+using testing::ChaosPoint;
 using testing::ChaosProxy;
-
-struct EnginePoint {
-  ChaosPlan plan;
-  [[nodiscard]] std::string text() const { return "seed " + std::to_string(plan.seed); }
-};
 
 class EngineChaos : public Disturbed {
  protected:
@@ -56,21 +52,12 @@ class EngineChaos : public Disturbed {
     return found ? found->size() : 0;
   }
 
-  std::string wrong_run(const EnginePoint& point, const std::string& folder, bool harmless) {
+  std::string wrong_run(const ChaosPoint& point, const std::string& folder, bool harmless) {
     ChaosProxy proxy(point.plan, {.port = 0, .path = address_.path}, folder + "/engine.sock");
     const auto out = folder + "/out";
     const auto words = words_for(out);
     const auto output = process(words, folder + "/home", {"DOCKER_HOST=unix://" + folder + "/engine.sock"});
-    {
-      const std::lock_guard lock(done_mutex_);
-      bool any = false;
-      for (std::size_t kind = 0; kind < done_.size(); ++kind) {
-        done_.at(kind) += proxy.done(static_cast<Chaos>(kind));
-        any = any || proxy.done(static_cast<Chaos>(kind)) > 0;
-      }
-      connections_ += proxy.connections();
-      if (any) count_hit();
-    }
+    if (tally_.add(proxy)) count_hit();
     if (auto wrong = wrong_end(output); !wrong.empty()) return wrong;
     if (harmless && !output->status.ok()) return "it is seen\n" + output->output;
     if (harmless && output->output.find("nothing leaked") == std::string::npos) return "it leaks\n" + output->output;
@@ -85,9 +72,7 @@ class EngineChaos : public Disturbed {
   }
 
   void tell() {
-    std::printf("  %zu connections, of them", connections_);
-    for (std::size_t kind = 1; kind < done_.size(); ++kind)
-      std::printf(" %s %zu%s", testing::chaos_names.at(kind), done_.at(kind), kind + 1 < done_.size() ? "," : "\n");
+    tally_.print();
     // What a spoilt run could not remove is of a dead owner now.
     const auto before = containers();
     const auto swept = process({program(), "sweep"}, bench_.folder() / "home");
@@ -107,38 +92,31 @@ class EngineChaos : public Disturbed {
   EngineAddress address_;
   std::string undisturbed_;
   std::string images_;
-  std::mutex done_mutex_;
-  std::array<std::size_t, testing::chaos_names.size()> done_{};
-  std::size_t connections_ = 0;
+  testing::ChaosTally tally_;
 };
 
-std::vector<EnginePoint> points(const std::vector<Chaos>& kinds, unsigned one_in, uint64_t seeds) {
-  std::vector<EnginePoint> points;
-  for (uint64_t seed = 1; seed <= seeds; ++seed)
-    points.push_back({.plan = {.seed = seed, .kinds = kinds, .one_in = one_in, .at_most = 1024}});
-  return points;
-}
-
 TEST_F(EngineChaos, LateAndInPiecesNothingChanges) {
-  try_all<EnginePoint>(
-      "engine, late or split", points({Chaos::delay, Chaos::split}, 2, is_long() ? 30 : 2),
-      [&](const EnginePoint& point, const std::string& folder) { return wrong_run(point, folder, true); });
+  try_all<ChaosPoint>(
+      "engine, late or split",
+      chaos_points({.kinds = {Chaos::delay, Chaos::split}, .one_in = 2, .at_most = 1024}, is_long() ? 30 : 2),
+      [&](const ChaosPoint& point, const std::string& folder) { return wrong_run(point, folder, true); });
   tell();
 }
 
 TEST_F(EngineChaos, CutOrResetNoVerdictIsFalseAndNothingIsLeft) {
-  try_all<EnginePoint>(
-      "engine, cut", points({Chaos::truncate, Chaos::reset}, 6, is_long() ? 60 : 6),
-      [&](const EnginePoint& point, const std::string& folder) { return wrong_run(point, folder, false); });
+  try_all<ChaosPoint>(
+      "engine, cut",
+      chaos_points({.kinds = {Chaos::truncate, Chaos::reset}, .one_in = 6, .at_most = 1024}, is_long() ? 60 : 6),
+      [&](const ChaosPoint& point, const std::string& folder) { return wrong_run(point, folder, false); });
   tell();
 }
 
 // Minutes each: an engine that falls silent is waited for.
 TEST_F(EngineChaos, SilentItIsNotWaitedForForEver) {
   if (!is_long()) GTEST_SKIP() << "takes minutes: ./test --long";
-  try_all<EnginePoint>(
-      "engine, silent", points({Chaos::stall}, 10, 10),
-      [&](const EnginePoint& point, const std::string& folder) { return wrong_run(point, folder, false); });
+  try_all<ChaosPoint>(
+      "engine, silent", chaos_points({.kinds = {Chaos::stall}, .one_in = 10, .at_most = 1024}, 10),
+      [&](const ChaosPoint& point, const std::string& folder) { return wrong_run(point, folder, false); });
   tell();
 }
 

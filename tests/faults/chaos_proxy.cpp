@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
+#include <cstdio>
 #include <cstring>
 #include <random>
 
@@ -274,6 +275,37 @@ void ChaosProxy::work() {
     if ((polled[1].revents & POLLIN) != 0) accept();
   }
   pairs_.clear();
+}
+
+bool ChaosTally::add(const ChaosProxy& proxy) {
+  const std::lock_guard lock(mutex_);
+  connections_ += proxy.connections();
+  bool any = false;
+  for (std::size_t kind = 0; kind < done_.size(); ++kind) {
+    const auto count = proxy.done(static_cast<Chaos>(kind));
+    done_.at(kind) += count;
+    any = any || count > 0;
+  }
+  return any;
+}
+
+void ChaosTally::print() const {
+  const std::lock_guard lock(mutex_);
+  std::printf("  %zu connections, of them", connections_);
+  for (std::size_t kind = 1; kind < done_.size(); ++kind)
+    std::printf(" %s %zu%s", chaos_names.at(kind), done_.at(kind), kind + 1 < done_.size() ? "," : "\n");
+}
+
+std::string ChaosPoint::text() const {
+  std::string text = "seed " + std::to_string(plan.seed) + ":";
+  for (const auto kind : plan.kinds) text += std::string(" ") + chaos_names.at(static_cast<std::size_t>(kind));
+  return text;
+}
+
+std::vector<ChaosPoint> chaos_points(ChaosPlan plan, uint64_t seeds) {
+  std::vector<ChaosPoint> points;
+  for (plan.seed = 1; plan.seed <= seeds; ++plan.seed) points.push_back({.plan = plan});
+  return points;
 }
 
 }  // namespace awm::testing

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -67,5 +68,25 @@ class ChaosProxy {
   std::array<std::atomic<std::size_t>, chaos_names.size()> done_{};
   Thread thread_;  // last: it uses the rest
 };
+
+// What was done in all runs of a test. Thread-safe.
+class ChaosTally {
+ public:
+  // Adds what this proxy did; true when it did anything.
+  bool add(const ChaosProxy& proxy);
+  void print() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::size_t connections_ = 0;
+  std::array<std::size_t, chaos_names.size()> done_{};
+};
+
+struct ChaosPoint {
+  ChaosPlan plan;
+  [[nodiscard]] std::string text() const;
+};
+// `plan` with each seed from 1 to `seeds`.
+std::vector<ChaosPoint> chaos_points(ChaosPlan plan, uint64_t seeds);
 
 }  // namespace awm::testing

@@ -16,25 +16,9 @@ namespace awm::e2e {
 namespace {
 
 using testing::Chaos;
-using testing::ChaosPlan;
+using testing::chaos_points;
+using testing::ChaosPoint;
 using testing::ChaosProxy;
-
-struct ChaosPoint {
-  ChaosPlan plan;
-  [[nodiscard]] std::string text() const {
-    std::string text = "seed " + std::to_string(plan.seed) + ":";
-    for (const auto kind : plan.kinds)
-      text += std::string(" ") + testing::chaos_names.at(static_cast<std::size_t>(kind));
-    return text;
-  }
-};
-
-std::vector<ChaosPoint> points(const std::vector<Chaos>& kinds, unsigned one_in, uint64_t seeds) {
-  std::vector<ChaosPoint> points;
-  for (uint64_t seed = 1; seed <= seeds; ++seed)
-    points.push_back({.plan = {.seed = seed, .kinds = kinds, .one_in = one_in}});
-  return points;
-}
 
 class ChaosTest : public Disturbed {
  protected:
@@ -58,23 +42,6 @@ class ChaosTest : public Disturbed {
 
   [[nodiscard]] static std::string url_of(const ChaosProxy& proxy) {
     return "http://127.0.0.1:" + std::to_string(proxy.port()) + "/v1";
-  }
-
-  void count(const ChaosProxy& proxy) {
-    const std::lock_guard lock(done_mutex_);
-    bool any = false;
-    for (std::size_t kind = 0; kind < done_.size(); ++kind) {
-      done_.at(kind) += proxy.done(static_cast<Chaos>(kind));
-      any = any || proxy.done(static_cast<Chaos>(kind)) > 0;
-    }
-    connections_ += proxy.connections();
-    if (any) count_hit();
-  }
-
-  void tell() {
-    std::printf("  %zu connections, of them", connections_);
-    for (std::size_t kind = 1; kind < done_.size(); ++kind)
-      std::printf(" %s %zu%s", testing::chaos_names.at(kind), done_.at(kind), kind + 1 < done_.size() ? "," : "\n");
   }
 
   // What is wrong when the patches that the run left are judged by themselves.
@@ -112,36 +79,36 @@ class ChaosTest : public Disturbed {
 
   std::string config_;
   std::string undisturbed_;
-  std::mutex done_mutex_;
-  std::array<std::size_t, testing::chaos_names.size()> done_{};
-  std::size_t connections_ = 0;
+  testing::ChaosTally tally_;
 };
 
 TEST_F(ChaosTest, LateAndInPiecesNothingChanges) {
-  try_all<ChaosPoint>("late or split", points({Chaos::delay, Chaos::split}, 1, is_long() ? 100 : 6),
+  try_all<ChaosPoint>("late or split",
+                      chaos_points({.kinds = {Chaos::delay, Chaos::split}, .one_in = 1}, is_long() ? 100 : 6),
                       [&](const ChaosPoint& point, const std::string& folder) -> std::string {
                         ChaosProxy proxy(point.plan, {.port = bench_.server().port(), .path = {}});
                         const auto out = folder + "/out";
                         const auto output = process(words_for(out, url_of(proxy)), folder + "/home");
-                        count(proxy);
+                        if (tally_.add(proxy)) count_hit();
                         if (auto wrong = wrong_end(output); !wrong.empty()) return wrong;
                         if (!output->status.ok()) return "it is seen\n" + output->output;
                         const auto diff = process({program(), "diff", undisturbed_, out}, folder + "/home");
                         if (!diff || !diff->status.ok()) return "it differs: " + (diff ? diff->output : "");
                         return {};
                       });
-  tell();
+  tally_.print();
 }
 
 TEST_F(ChaosTest, CutResetOrSilentNoVerdictIsFalse) {
   try_all<ChaosPoint>("cut",
-                      points({Chaos::truncate, Chaos::reset, Chaos::stall, Chaos::split}, 2, is_long() ? 250 : 10),
+                      chaos_points({.kinds = {Chaos::truncate, Chaos::reset, Chaos::stall, Chaos::split}, .one_in = 2},
+                                   is_long() ? 250 : 10),
                       [&](const ChaosPoint& point, const std::string& folder) -> std::string {
                         ChaosProxy proxy(point.plan, {.port = bench_.server().port(), .path = {}});
                         const auto out = folder + "/out";
                         const auto words = words_for(out, url_of(proxy));
                         const auto output = process(words, folder + "/home");
-                        count(proxy);
+                        if (tally_.add(proxy)) count_hit();
                         if (auto wrong = wrong_end(output); !wrong.empty()) return wrong;
                         const auto outcome = Bench::read(*output, out);
                         for (const auto& [id, line] : outcome.results) {
@@ -152,22 +119,23 @@ TEST_F(ChaosTest, CutResetOrSilentNoVerdictIsFalse) {
                         proxy.calm();
                         return wrong_rest(out, folder + "/home", undisturbed_, words);
                       });
-  tell();
+  tally_.print();
 }
 
 TEST_F(ChaosTest, WithOtherBytesEveryVerdictIsThatOfItsPatch) {
-  try_all<ChaosPoint>("corrupt", points({Chaos::corrupt, Chaos::duplicate}, 2, is_long() ? 150 : 8),
+  try_all<ChaosPoint>("corrupt",
+                      chaos_points({.kinds = {Chaos::corrupt, Chaos::duplicate}, .one_in = 2}, is_long() ? 150 : 8),
                       [&](const ChaosPoint& point, const std::string& folder) -> std::string {
                         ChaosProxy proxy(point.plan, {.port = bench_.server().port(), .path = {}});
                         const auto out = folder + "/out";
                         const auto output = process(words_for(out, url_of(proxy)), folder + "/home");
-                        count(proxy);
+                        if (tally_.add(proxy)) count_hit();
                         if (auto wrong = wrong_end(output); !wrong.empty()) return wrong;
                         if (output->output.find("nothing leaked") == std::string::npos && output->status.ok())
                           return "it does not say that nothing leaked\n" + output->output;
                         return wrong_verdicts(Bench::read(*output, out), folder);
                       });
-  tell();
+  tally_.print();
 }
 
 }  // namespace
