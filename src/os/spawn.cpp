@@ -282,7 +282,7 @@ Result<ProcessOutput> run_process(Spawner& spawner, const Scope& scope, SpawnOpt
   const auto give_up = [&](Error error) -> Result<ProcessOutput> {
     guard.reset();
     // What it started may write where somebody tidies up already.
-    if (options.new_session) (void)sys::kill(-child.pid(), SIGKILL);
+    if (options.new_session && child.running()) (void)sys::kill(-child.pid(), SIGKILL);
     child.kill();
     return std::unexpected(std::move(error));
   };

@@ -126,19 +126,22 @@ Result<std::unique_ptr<Hub>> Hub::open(const Scope& scope, const Stop& stop, Hub
   AWM_TRY(hub->client_, HttpClient::create(scope, stop));
   hub->session_ = hub->client_->open_session(scope);
   AWM_TRY(hub->done_, sys::event_fd(scope, "end of the watch"));
-  AWM_TRY(hub->watcher_,
-          Thread::start(scope, "hub-watch", [&stop, session = hub->session_.get(), done = hub->done_.get()] {
-            std::array<sys::PollFd, 2> set{sys::PollFd{.fd = stop.drain_fd(), .want_read = true},
-                                           sys::PollFd{.fd = done, .want_read = true}};
-            // A poll that fails watches no longer; exchanges still have their limits.
-            (void)sys::poll(set, Deadline::never());
-            if (stop.draining()) session->close();
+  AWM_TRY(hub->watcher_, Thread::start(scope, "hub-watch", [&stop, hub = hub.get()] {
+            // Where it cannot be woken, it looks by itself; a poll that fails watches no longer, and exchanges still
+            // have their limits.
+            while (!hub->ends_.load() && !stop.draining()) {
+              std::array<sys::PollFd, 2> set{sys::PollFd{.fd = stop.drain_fd(), .want_read = true},
+                                             sys::PollFd{.fd = hub->done_.get(), .want_read = true}};
+              if (!sys::poll(set, Deadline::in(Seconds{1}))) break;
+            }
+            if (stop.draining()) hub->session_->close();
           }));
   return hub;
 }
 
 Hub::~Hub() {
   if (watcher_.joinable()) {
+    ends_.store(true);
     constexpr std::string_view one("\1\0\0\0\0\0\0\0", 8);
     (void)sys::write_all(done_.get(), one);
     watcher_.join();

@@ -5,6 +5,7 @@
 // /api/datasets/NAME, huggingface_hub's environment variables.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -75,6 +76,7 @@ class Hub {
   HubSettings settings_;
   std::unique_ptr<HttpClient> client_;
   std::unique_ptr<HttpSession> session_;
+  std::atomic<bool> ends_{false};
   UniqueFd done_;   // readable when the watcher is to end
   Thread watcher_;  // closes the session when the stop is drain: nothing that a person waits for is live yet
 };

@@ -416,7 +416,7 @@ class Images::State : public std::enable_shared_from_this<Images::State> {
   uint64_t expected_size() const {
     const std::lock_guard lock(mutex_);
     uint64_t count = 0;
-    for (const auto& [name, entry] : entries_) count += entry.ours ? 1 : 0;
+    for (const auto& [name, entry] : entries_) count += entry.ours && !entry.removing ? 1 : 0;
     return count == 0 ? 0 : used_now() / count;
   }
 

@@ -181,8 +181,8 @@ Result<std::unique_ptr<Journal>> Journal::open(const Scope& scope, const std::st
       return fail(Errc::invalid_input, "read", place, "not a journal record: an object with \"type\" is expected");
     }
     record->erase("check");
-    if (checked && seal == Seal::none) return std::unexpected(broken(place));
-    if (reader.line_number() == 1) {
+    const bool first = reader.line_number() == 1;
+    if (first) {
       if (string_or(*record, "type", "") != "header") {
         return fail(
             Errc::invalid_input, "read", place,
@@ -195,7 +195,9 @@ Result<std::unique_ptr<Journal>> Journal::open(const Scope& scope, const std::st
       }
       if (schema < 1) return fail(Errc::invalid_input, "read", place, "the header names no schema");
       checked = schema >= 2;
-      if (checked && seal == Seal::none) return std::unexpected(broken(place));
+    }
+    if (checked && seal == Seal::none) return std::unexpected(broken(place));
+    if (first) {
       state->header = *std::move(record);
     } else {
       state->apply(*record);

@@ -19,11 +19,19 @@ Result<std::optional<T>> known(Result<T> looked_at) {
   if (looked_at) return std::optional<T>(*std::move(looked_at));
   const auto& error = looked_at.error();
   if (error.code == Errc::not_found || error.code == Errc::permission) return std::optional<T>();
-  // A mount whose server is dead, or a link in a circle: nobody can have anything of it.
-  for (const int dead : {ENOTCONN, ESTALE, EHOSTDOWN, ELOOP}) {
-    if (error.os_errno == dead) return std::optional<T>();
-  }
   return std::unexpected(std::move(looked_at).error());
+}
+
+// Of what is shown if it can be: a mount whose server is dead, or a link in a circle, has nothing for anybody. Not of
+// what is to be hidden: the server may come back.
+template <class T>
+Result<std::optional<T>> alive(Result<T> looked_at) {
+  if (!looked_at) {
+    for (const int dead : {ENOTCONN, ESTALE, EHOSTDOWN, ELOOP}) {
+      if (looked_at.error().os_errno == dead) return std::optional<T>();
+    }
+  }
+  return known(std::move(looked_at));
 }
 
 // A folder with more entries than this is not taken apart to put a mount point into it.
@@ -105,10 +113,10 @@ class Arguments {
 
   // One entry of the host, read-only, as it is; nothing where it is neither folder, link nor file that can be shown.
   Result<void> show(const std::string& path) {
-    AWM_TRY(const auto info, known(sys::lstat(path)));
+    AWM_TRY(const auto info, alive(sys::lstat(path)));
     if (!info) return {};
     if (info->type == sys::FileInfo::Type::link) {
-      AWM_TRY(const auto target, known(sys::readlink(path)));
+      AWM_TRY(const auto target, alive(sys::readlink(path)));
       if (target) add("--symlink", *target, path);
     } else if (info->type == sys::FileInfo::Type::folder ||
                (info->type == sys::FileInfo::Type::file && parent_path(path) != "/")) {
@@ -166,9 +174,9 @@ class Arguments {
     AWM_TRY(const auto sockets, known(read_file("/proc/net/unix", std::size_t{64} << 20)));
     if (!sockets) return {};
     for (const auto& path : named_sockets(*sockets)) {
-      AWM_TRY(const auto real, known(sys::realpath(path)));
+      AWM_TRY(const auto real, alive(sys::realpath(path)));
       if (!real || is_covered(*real) || is_below(*real, "/dev") || is_below(*real, "/proc")) continue;
-      AWM_TRY(const auto info, known(sys::lstat(*real)));
+      AWM_TRY(const auto info, alive(sys::lstat(*real)));
       if (info && info->type == sys::FileInfo::Type::socket) masked_files_.push_back(*real);
     }
     return {};
